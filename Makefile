@@ -1,0 +1,46 @@
+# `make` lists what there is. Everything is installed into .venv, from requirements.lock.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench lock clean
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+# The demo's training: a higher rate than the paper's and few epochs, so that it ends within minutes on two cores.
+DEMO_DATA := data/demo-tfrecords
+DEMO_TRAINING := --epochs 16 --learning-rate 2e-4 --batch-size 32
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv and install everything that requirements.lock pins into it
+
+$(READY): requirements.lock setup.py
+	@sh scripts/make_venv.sh $(VENV)
+	@touch $@
+
+demo: $(READY)  ## Run the whole job: tracks to TFRecords, a trained network, a report and a SavedModel
+	$(RUN) run_pipeline.py --runner DirectRunner --output $(DEMO_DATA) --overwrite
+	$(RUN) train.py --batchnorm --data $(DEMO_DATA) $(DEMO_TRAINING)
+
+test: $(READY)  ## Run the tests
+	$(RUN) -m pytest
+
+test-slow: $(READY)  ## Run the tests that take minutes
+	$(RUN) -m pytest -m slow
+
+lint: $(READY)  ## Check style and types: ruff, mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(READY)  ## Measure the pipeline and the training on this machine
+	$(RUN) -m benchmarks.front_end
+	$(RUN) -m benchmarks.pipeline
+	$(RUN) -m benchmarks.training
+
+lock:  ## Pin requirements.lock anew from setup.py (needs uv)
+	uv pip compile setup.py --extra train --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+
+clean:  ## Remove .venv and caches; data and runs stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

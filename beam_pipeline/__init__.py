@@ -1,0 +1,1 @@
+"""The pipeline: a folder of tracks to a dataset of TFRecords, on any Beam runner."""

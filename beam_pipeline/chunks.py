@@ -1,0 +1,33 @@
+"""Which of a track's candidate chunks are drawn."""
+
+from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.stable_hash import stable_hash
+
+
+class TooShortError(ValueError):
+    """A track that has fewer candidate chunks than asked for."""
+
+
+def draw_chunks(n_samples: int, *, track_id: str, n_chunks: int, seed: int, spec: LogMelSpec) -> list[int]:
+    """Draws chunks of a track without replacement: those whose hash of (seed, track id, candidate) ranks first.
+
+    Args:
+        n_samples: Length of the track's waveform.
+        track_id: The draw depends on it and on the seed alone.
+        n_chunks: How many to draw.
+        seed: Another seed draws other chunks.
+        spec: Gives length and distance of the candidates; candidate i starts at sample i · chunk_step.
+
+    Returns:
+        The numbers of the drawn candidates, ascending.
+
+    Raises:
+        TooShortError: If the track has fewer than `n_chunks` candidates.
+    """
+    n_candidates = spec.n_candidate_chunks(n_samples)
+    if n_candidates < n_chunks:
+        raise TooShortError(
+            f"too short: {n_samples / spec.sample_rate:.2f} s hold {n_candidates} candidate chunks of the {n_chunks} asked for, "
+            f"which need {spec.min_seconds(n_chunks):.2f} s"
+        )
+    return sorted(sorted(range(n_candidates), key=lambda candidate: stable_hash("chunk", seed, track_id, candidate))[:n_chunks])

@@ -1,0 +1,74 @@
+"""What a run of the pipeline is asked to do."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from beam_pipeline.splits import SplitScheme
+from tfrecords.log_mel_spec import PRESETS, LogMelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxRejected:
+    """How many tracks a run may leave out: a number of tracks, or a fraction of them and then at least one."""
+
+    tracks: int | None = None
+    fraction: float = 0.01
+
+    @classmethod
+    def parse(cls, text: str) -> "MaxRejected":
+        """Reads "5" (tracks) or "2%" (of the tracks).
+
+        Raises:
+            ValueError: If the text is neither.
+        """
+        if text.endswith("%") and 0 <= float(text[:-1]) <= 100:
+            return cls(fraction=float(text[:-1]) / 100)
+        if text.isdecimal():
+            return cls(tracks=int(text))
+        raise ValueError(f"expected a number of tracks such as 5 or a share of them such as 2%, got {text!r}")
+
+    def of(self, n_tracks: int) -> int:
+        """The number of tracks that may be left out of `n_tracks`."""
+        return self.tracks if self.tracks is not None else max(1, int(self.fraction * n_tracks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """Options of one run.
+
+    Attributes:
+        input: Folder of the corpus.
+        output: Folder of the dataset.
+        preset: Name of the spec, a key of PRESETS.
+        split: Split scheme.
+        test_fraction: Share of a genre's tracks in the test split, for split "stratified".
+        chunks_per_track: How many chunks are drawn of each track.
+        seed: Of split, chunk draw and record order.
+        num_shards: Shards per split; None chooses from the size.
+        workers: Worker processes of the local runner.
+        overwrite: Whether a dataset in `output` is removed first.
+        max_rejected: How many tracks may be left out before the run fails.
+        runner: Name of the Beam runner.
+        beam_args: Further command line arguments, for Beam's PipelineOptions.
+        verbose: Whether Beam's own messages are shown.
+    """
+
+    input: Path
+    output: Path
+    preset: str = "paper"
+    split: SplitScheme = "stratified"
+    test_fraction: float = 0.25
+    chunks_per_track: int = 15
+    seed: int = 0
+    num_shards: int | None = None
+    workers: int = 1
+    overwrite: bool = False
+    max_rejected: MaxRejected = field(default_factory=MaxRejected)
+    runner: str = "DirectRunner"
+    beam_args: tuple[str, ...] = ()
+    verbose: bool = False
+
+    @property
+    def spec(self) -> LogMelSpec:
+        """The front end that `preset` names."""
+        return PRESETS[self.preset]

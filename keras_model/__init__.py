@@ -1,0 +1,1 @@
+"""The network: training on a dataset's TFRecords, evaluation, report, export and prediction."""

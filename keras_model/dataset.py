@@ -1,0 +1,127 @@
+"""Shards to tf.data. Shapes, labels and shard names come from the dataset's manifest alone."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfrecords import schema
+from tfrecords.manifest import Manifest
+
+_PARSE_BATCH = 256
+_SHUFFLE_RECORDS = 4096
+_OPEN_SHARDS = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SplitData:
+    """One split of a dataset.
+
+    Attributes:
+        shape: (n_mels, n_frames).
+        files: Its shards, in order.
+        n_records: Number of records.
+        labels: Label of each record, in the order of the shards, (n_records,); empty for a streamed training split.
+        track_ids: Track of each record; likewise.
+        cached: The log-mels, (n_records, n_mels, n_frames, 1) float32; None where they are streamed from the shards.
+    """
+
+    shape: tuple[int, int]
+    files: list[str]
+    n_records: int
+    labels: NDArray[np.int64]
+    track_ids: list[str]
+    cached: tf.Tensor | None
+
+    def n_batches(self, batch_size: int) -> int:
+        """Batches an epoch; the last may be smaller."""
+        return math.ceil(self.n_records / batch_size)
+
+    def training_batches(self, *, batch_size: int, seed: int, n_epochs: int) -> tf.data.Dataset:
+        """Batches of (log-mel (batch, n_mels, n_frames, 1), label (batch,)) for epochs 0 to n_epochs − 1, one after the other.
+
+        The order of the samples is a function of (seed, epoch) alone.
+        """
+        epochs = tf.data.Dataset.range(n_epochs)
+        epoch = self._cached_epoch if self.cached is not None else self._streamed_epoch
+        batches = epochs.flat_map(lambda number: epoch(number, batch_size=batch_size, seed=seed))
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def ordered_batches(self, *, batch_size: int) -> tf.data.Dataset:
+        """Batches of log-mels (batch, n_mels, n_frames, 1), once, in the order of the shards."""
+        if self.cached is not None:
+            return tf.data.Dataset.from_tensor_slices(self.cached).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        records = tf.data.TFRecordDataset(self.files).batch(batch_size)
+        return records.map(lambda serialized: self._parse(serialized)[0], tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _cached_epoch(self, epoch: tf.Tensor, *, batch_size: int, seed: int) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.n_records), seed=_epoch_seed(seed, epoch))
+        labels = tf.constant(self.labels)
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return batches.map(lambda rows: (tf.gather(self.cached, rows), tf.gather(labels, rows)), tf.data.AUTOTUNE)
+
+    def _streamed_epoch(self, epoch: tf.Tensor, *, batch_size: int, seed: int) -> tf.data.Dataset:
+        """Shards in another order each epoch, several read at a time, and blocks of records that are shuffled.
+
+        Records of a shard are already in random order, so that neighbours are of different tracks.
+        """
+        epoch_seed = _epoch_seed(seed, epoch)
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(self.files)), seed=epoch_seed)
+        files = tf.data.Dataset.from_tensor_slices(tf.gather(self.files, order))
+        records = files.interleave(tf.data.TFRecordDataset, cycle_length=_OPEN_SHARDS, num_parallel_calls=2, deterministic=True)
+
+        def shuffled(number: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
+            block_seed = tf.random.experimental.stateless_fold_in(epoch_seed, number)
+            return tf.random.experimental.stateless_shuffle(block, seed=block_seed)
+
+        blocks = records.batch(_SHUFFLE_RECORDS).enumerate().map(shuffled)
+        return blocks.unbatch().batch(batch_size).map(self._parse, tf.data.AUTOTUNE)
+
+    def _parse(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        record = schema.parse_batch(serialized, shape=self.shape)
+        return record[schema.LOG_MEL][..., tf.newaxis], record[schema.LABEL]
+
+
+def _epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(seed, tf.int64), epoch])
+
+
+def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: int, for_training: bool = False) -> SplitData:
+    """Opens one split: reads it once, for labels and track ids and, where they fit, the log-mels.
+
+    Args:
+        folder: The dataset's folder, whose shards have been checked.
+        manifest: Its manifest.
+        split: "train" or "test".
+        cache_bytes: The log-mels are kept in memory if they take no more than this.
+        for_training: Whether only `training_batches` is wanted: a split that is not kept in memory is not read yet then.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
+    files = [str(folder / shard.name) for shard in manifest.shards_of(split)]
+    shape = manifest.spec.shape
+    n_records = manifest.splits[split].n_records
+    cache = 4 * n_records * math.prod(shape) <= cache_bytes
+    log_mels = np.empty((n_records if cache else 0, *shape, 1), dtype=np.float32)
+    labels: list[int] = []
+    track_ids: list[str] = []
+    batches = tf.data.TFRecordDataset(files if cache or not for_training else []).batch(_PARSE_BATCH)
+    for record in batches.map(lambda serialized: schema.parse_batch(serialized, shape=shape), tf.data.AUTOTUNE):
+        if cache:
+            log_mels[len(track_ids) : len(track_ids) + len(record[schema.LABEL]), ..., 0] = record[schema.LOG_MEL]
+        labels += record[schema.LABEL].numpy().tolist()
+        track_ids += [track_id.decode() for track_id in record[schema.TRACK_ID].numpy()]
+    with tf.device("CPU:0"):
+        cached = tf.constant(log_mels) if cache else None
+    return SplitData(
+        shape=shape,
+        files=files,
+        n_records=n_records,
+        labels=np.asarray(labels, dtype=np.int64),
+        track_ids=track_ids,
+        cached=cached,
+    )

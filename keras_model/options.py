@@ -1,0 +1,53 @@
+"""What a training run is asked to do."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_DATA = Path("data/tfrecords")
+
+
+class UsageError(ValueError):
+    """What was asked for cannot be done as asked; the message is meant for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of one run; the defaults are the paper's.
+
+    Attributes:
+        data: Folder of the dataset.
+        output: Folder of the run.
+        batchnorm: Whether each convolution is followed by batch normalisation.
+        epochs: Passes over the train split.
+        batch_size: Samples per step, over all replicas.
+        learning_rate: Of Adam.
+        l1: L1 penalty on every kernel.
+        dropout: Rate after the hidden layer.
+        seed: Of the weights, the order of the samples and dropout.
+        cache_gib: A split whose log-mels take no more is kept in memory, a larger one is streamed; in GiB.
+        export: Folder for the SavedModel; None for `output/export`.
+        verbose: Whether TensorFlow's own messages are shown.
+    """
+
+    data: Path
+    output: Path
+    batchnorm: bool = False
+    epochs: int = 200
+    batch_size: int = 64
+    learning_rate: float = 5e-5
+    l1: float = 1e-4
+    dropout: float = 0.1
+    seed: int = 0
+    cache_gib: float = 4.0
+    export: Path | None = None
+    verbose: bool = False
+
+    @property
+    def export_folder(self) -> Path:
+        """Folder that holds the SavedModel's versions."""
+        return self.export or self.output / "export"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as `metrics.json` holds them."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}

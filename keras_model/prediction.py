@@ -1,0 +1,115 @@
+"""An exported model and audio files to genres."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_model.front_end import FRONT_END_FILE, FrontEnd
+from keras_model.options import UsageError
+from keras_model.voting import TrackVotes, vote
+from tfrecords.audio import UnusableAudioError, decode_audio
+from tfrecords.log_mel import cut_chunks, log_mel
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A file's genre.
+
+    Attributes:
+        genres: In the order of the probabilities.
+        votes: The decisions, for one track.
+    """
+
+    genres: tuple[str, ...]
+    votes: TrackVotes
+
+    @property
+    def genre(self) -> str:
+        """The genre by maximum probability."""
+        return self.genres[self.votes.maximum[0]]
+
+    @property
+    def ranked(self) -> list[tuple[str, float]]:
+        """Genres and their mean probability over the file's chunks, the most probable first."""
+        order = np.argsort(-self.votes.probability[0], kind="stable")
+        return [(self.genres[label], float(self.votes.probability[0, label])) for label in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both decisions, the probabilities and the number of chunks."""
+        return {
+            "genre": self.genre,
+            "genre_majority": self.genres[self.votes.majority[0]],
+            "n_chunks": int(self.votes.votes[0].sum()),
+            "probabilities": dict(self.ranked),
+        }
+
+
+def find_saved_model(path: Path) -> Path:
+    """The SavedModel that a path means: a run's folder, a folder of versions (then the newest), or a version itself.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    if (path / "saved_model.pb").is_file():
+        return path
+    for folder in (path / "export", path):
+        versions = [child for child in folder.glob("*") if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
+        if versions:
+            return max(versions, key=lambda child: int(child.name))
+    raise UsageError(f"there is no exported model in {path}; give a run's folder or one that train.py --export wrote to")
+
+
+class Predictor:
+    """An exported model, loaded.
+
+    Attributes:
+        front_end: Spec, genres and corpus of the data that it was trained on.
+    """
+
+    def __init__(self, saved_model: Any, front_end: FrontEnd) -> None:
+        self._signature = saved_model.signatures["serving_default"]
+        self._saved_model = saved_model  # its variables live as long as it does
+        self.front_end = front_end
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Loads the model that `find_saved_model` finds.
+
+        Raises:
+            UsageError: If there is none.
+        """
+        import tensorflow as tf  # after the path has been looked at
+
+        saved_model = find_saved_model(path)
+        front_end = FrontEnd.from_json((saved_model / "assets" / FRONT_END_FILE).read_text(encoding="utf-8"))
+        return cls(tf.saved_model.load(str(saved_model)), front_end)
+
+    def predict(self, data: bytes) -> Prediction:
+        """Classifies a file by all of its candidate chunks.
+
+        Args:
+            data: The bytes of a file in any format that the pipeline reads.
+
+        Raises:
+            UnusableAudioError: If it does not decode or is shorter than one chunk.
+        """
+        spec = self.front_end.spec
+        waveform = decode_audio(data, sample_rate=spec.sample_rate)
+        n_chunks = spec.n_candidate_chunks(len(waveform))
+        if not n_chunks:
+            raise UnusableAudioError(f"too short: {len(waveform) / spec.sample_rate:.2f} s, need {spec.min_seconds(1):.2f} s")
+        starts = np.arange(n_chunks) * spec.chunk_step
+        batches = [cut_chunks(waveform, starts[first : first + _BATCH], spec=spec) for first in range(0, n_chunks, _BATCH)]
+        probabilities = np.concatenate([self._probabilities(log_mel(chunks, spec=spec)) for chunks in batches])
+        return Prediction(genres=self.front_end.genres, votes=vote(probabilities, ["file"] * n_chunks))
+
+    def _probabilities(self, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
+        import tensorflow as tf
+
+        probabilities: NDArray[np.float32] = self._signature(log_mel=tf.constant(log_mels))["probabilities"].numpy()
+        return probabilities

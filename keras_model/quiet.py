@@ -1,0 +1,49 @@
+"""TensorFlow without its start-up messages."""
+
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _native_stderr_kept_back() -> Iterator[None]:
+    """Keeps back what native code writes to standard error; if the body fails, it is shown."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(screen, held.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+def load_tensorflow(*, verbose: bool = False) -> None:
+    """Imports TensorFlow and starts its devices; call it before anything else imports TensorFlow.
+
+    TensorFlow's libraries write to standard error while they are loaded, before any log level is read.
+
+    Args:
+        verbose: Whether all of its messages are shown, at load and later.
+    """
+    if verbose:
+        import tensorflow
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with _native_stderr_kept_back():
+        import tensorflow
+
+        tensorflow.zeros(())  # the first operation starts the devices, which are announced too
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="keras|tensorflow")

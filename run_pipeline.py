@@ -1,0 +1,133 @@
+"""Command line of the pipeline: a folder of tracks to TFRecords of log-mel spectrograms."""
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beam_pipeline.demo_corpus import N_DEMO_TRACKS, write_demo_corpus
+from beam_pipeline.index import InputError
+from beam_pipeline.options import BuildOptions, MaxRejected
+from beam_pipeline.progress import progress_bar
+from tfrecords.corpus import CORPUS_FILE
+from tfrecords.log_mel_spec import PRESETS
+
+if TYPE_CHECKING:
+    from beam_pipeline.build_dataset import BuildResult
+
+GTZAN = Path("data/gtzan")
+DEMO = Path("data/demo")
+_REJECTED_SHOWN = 10
+
+
+def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
+    """Reads the command line; the second value is the input folder, None where none was named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Everything else goes to Beam's PipelineOptions.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--runner", default="DirectRunner", help="Beam runner; DirectRunner is this machine")
+    parser.add_argument("--input", type=Path, help=f"folder of the corpus; without it {GTZAN}, else a demo corpus in {DEMO}")
+    parser.add_argument("--output", type=Path, default=Path("data/tfrecords"), help="folder of the dataset")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="paper", help="front end")
+    parser.add_argument(
+        "--split", choices=("stratified", "herbert"), default="stratified", help="herbert: the paper's own, GTZAN only"
+    )
+    parser.add_argument("--test-fraction", type=float, default=0.25, help="share of each genre's tracks to test on")
+    parser.add_argument("--chunks-per-track", type=_positive, default=15, help="chunks drawn of each track")
+    parser.add_argument("--seed", type=int, default=0, help="of split, chunk draw and record order")
+    parser.add_argument("--num-shards", type=_positive, help="shards per split; chosen from the size where not given")
+    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes of the DirectRunner")
+    parser.add_argument("--overwrite", action="store_true", help="remove the dataset that is in the output folder first")
+    parser.add_argument(
+        "--max-rejected", type=MaxRejected.parse, default="1%", help="tracks that may be left out: 5, or 2%% of them"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show Beam's own messages")
+    values, beam_args = parser.parse_known_args(arguments)
+    folder = values.input or (GTZAN if GTZAN.is_dir() else None)
+    return BuildOptions(**vars(values) | {"input": folder or DEMO}, beam_args=tuple(beam_args)), folder
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
+    return number
+
+
+def _make_demo_corpus(workers: int) -> None:
+    print(f"No --input and no {GTZAN}: using the demo corpus in {DEMO}, ten synthetic genres, not music.")
+    if not (DEMO / CORPUS_FILE).exists():
+        with progress_bar("Synthesising", n_tracks=N_DEMO_TRACKS) as bar:
+            for _ in write_demo_corpus(DEMO, workers=workers):
+                bar.update()
+
+
+def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float) -> None:
+    manifest = result.manifest
+    synthetic = " (SYNTHETIC)" if manifest.corpus.synthetic else ""
+    print(f"\nCorpus   {manifest.corpus.name}{synthetic}: {len(manifest.genres)} genres")
+    for name, split in manifest.splits.items():
+        shards = manifest.shards_of(name)
+        size = sum(shard.n_bytes for shard in shards) / 2**20
+        print(f"{name:8} {split.n_tracks} tracks, {split.n_records} records, {len(shards)} shard(s), {size:.1f} MiB")
+    n_tracks = sum(split.n_tracks for split in manifest.splits.values()) + len(result.rejected)
+    processes = f", by {len(result.tracks_by_process)} process(es)" if result.tracks_by_process else ""
+    read = f"{result.counters['bytes_read'] / 2**20:.1f} MiB read"
+    print(f"Time     {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}, {read}")
+    if result.rejected:
+        print(f"Left out {len(result.rejected)} track(s), listed in {options.output / 'rejected.jsonl'}:")
+        for track in result.rejected[:_REJECTED_SHOWN]:
+            print(f"  {track['path']}: {track['reason']}")
+        if len(result.rejected) > _REJECTED_SHOWN:
+            print(f"  … and {len(result.rejected) - _REJECTED_SHOWN} more")
+    print(f"Dataset  {options.output / 'dataset.json'}, fingerprint {manifest.fingerprint[:16]}")
+    print(f"Next     python train.py --batchnorm --data {shlex.quote(str(options.output))}")
+
+
+def _run(options: BuildOptions, folder: Path | None) -> int:
+    # Beam logs while it is imported, and takes a second: it comes after the command line is read and logging is set up.
+    from beam_pipeline.build_dataset import BuildError, build_dataset
+    from beam_pipeline.pipeline import check_beam_args, runner_description
+
+    try:
+        check_beam_args(options)
+        if folder is None:
+            _make_demo_corpus(options.workers)
+        print(f"Runner   {runner_description(options)}", flush=True)
+        started = time.monotonic()
+        result = build_dataset(options)
+    except InputError as error:
+        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        return 2
+    except BuildError as error:
+        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        return 1
+    _print_summary(options, result, time.monotonic() - started)
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the pipeline.
+
+    Returns:
+        The exit status: 0, 1 for a run that ended without a dataset, 2 for an input or output that cannot be used, 130 for
+        Ctrl-C.
+    """
+    options, folder = parse_options(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR)
+    try:
+        return _run(options, folder)
+    except KeyboardInterrupt:
+        print("\nrun_pipeline.py: interrupted; no dataset was written", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

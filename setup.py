@@ -1,0 +1,47 @@
+"""Packaging of the project; also what Beam stages for remote workers (`--setup_file ./setup.py`).
+
+The base requirements are the pipeline's alone, so that a pipeline worker installs no TensorFlow. Floors and caps stand here,
+exact pins with their hashes in requirements.lock.
+"""
+
+from setuptools import find_packages, setup
+
+TRAIN = [
+    "tensorflow>=2.21,<2.22",
+    "keras>=3.15,<3.16",
+    "tensorflow-io>=0.37.1,<0.38",
+    "tensorboard>=2.20,<2.22",
+    "matplotlib>=3.9,<4",
+    "jinja2>=3.1,<4",
+]
+TEST = ["pytest>=8,<10", "hypothesis>=6.100,<7"]
+
+setup(
+    name="gtzan-genres",
+    version="0.1.0",
+    description="GTZAN-style audio to TFRecords with Apache Beam, and a Keras network that learns genres from them",
+    long_description="See README.md.",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["beam_pipeline*", "keras_model*", "tfrecords*"]),
+    package_data={"beam_pipeline": ["split_lists/*.json"], "keras_model": ["templates/*.html"]},
+    py_modules=["run_pipeline", "train"],
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "google-crc32c>=1.5,<2",
+        "librosa>=0.11,<0.12",
+        "numpy>=2.1,<3",
+        "protobuf>=5,<8",
+        "scipy>=1.14,<1.18",
+        "soundfile>=0.13,<0.15",
+        "tqdm>=4.66,<5",
+    ],
+    extras_require={
+        "train": TRAIN,
+        "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
+        "aws": ["apache-beam[aws]>=2.77,<2.78"],
+        "test": TEST,
+        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "setuptools>=80"],
+    },
+)

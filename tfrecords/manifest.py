@@ -1,0 +1,165 @@
+"""`dataset.json`: everything that a dataset says of itself. It is written last; a folder without it is no dataset."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tfrecords.corpus import CorpusInfo
+from tfrecords.log_mel_spec import LogMelSpec
+
+MANIFEST_FILE = "dataset.json"
+TRACKS_FILE = "tracks.jsonl"
+REJECTED_FILE = "rejected.jsonl"
+FORMAT_VERSION = 1
+
+
+class DatasetError(ValueError):
+    """A folder that is no whole dataset, or one that does not fit its use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One TFRecord file of a split: its name, the number of its records, its size in bytes and its SHA-256."""
+
+    name: str
+    split: str
+    n_records: int
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSummary:
+    """One split: its numbers of tracks and records, and the statistics of its log-mels."""
+
+    n_tracks: int
+    n_records: int
+    statistics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What `dataset.json` holds.
+
+    Attributes:
+        corpus: The corpus' name, and whether it is synthetic.
+        preset: Name of the spec.
+        spec: The front end that made the log-mels.
+        split_scheme: For instance "stratified".
+        seed: Of split, chunk draw and record order.
+        test_fraction: Share of a genre's tracks in the test split; None where the scheme is a list.
+        chunks_per_track: Records per track.
+        genres: In the order of their labels.
+        splits: By name, "train" and "test".
+        shards: In the order of their names.
+        standardization: `mean` and `std` of the train split, for the spec's standardization; None for none.
+        tracks_sha256: Digest of `tracks.jsonl`.
+        code_version: Version of the code that wrote it.
+    """
+
+    corpus: CorpusInfo
+    preset: str
+    spec: LogMelSpec
+    split_scheme: str
+    seed: int
+    test_fraction: float | None
+    chunks_per_track: int
+    genres: tuple[str, ...]
+    splits: Mapping[str, SplitSummary]
+    shards: tuple[Shard, ...]
+    standardization: Mapping[str, Any] | None
+    tracks_sha256: str
+    code_version: str
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all of the content but the code's version: equal datasets have equal fingerprints."""
+        content = {key: value for key, value in self._content().items() if key != "code_version"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def shards_of(self, split: str) -> tuple[Shard, ...]:
+        """The shards of one split, in order.
+
+        Raises:
+            DatasetError: If there is no such split.
+        """
+        if split not in self.splits:
+            raise DatasetError(f"the dataset has no split {split!r}, only {', '.join(self.splits)}")
+        return tuple(shard for shard in self.shards if shard.split == split)
+
+    def _content(self) -> dict[str, Any]:
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+    def to_json(self) -> str:
+        """The text of `dataset.json`."""
+        return json.dumps({"fingerprint": self.fingerprint, **self._content()}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads `dataset.json`.
+
+        Raises:
+            DatasetError: If the text is of another version, lacks something, or does not match its own fingerprint.
+        """
+        try:
+            values = json.loads(text)
+            version, stated = values.pop("format_version"), values.pop("fingerprint")
+            if version != FORMAT_VERSION:
+                raise DatasetError(f"{MANIFEST_FILE} has format version {version}, this code reads {FORMAT_VERSION}")
+            manifest = cls(
+                **values
+                | {
+                    "corpus": CorpusInfo(**values["corpus"]),
+                    "spec": LogMelSpec.from_dict(values["spec"]),
+                    "genres": tuple(values["genres"]),
+                    "splits": {name: SplitSummary(**split) for name, split in values["splits"].items()},
+                    "shards": tuple(Shard(**shard) for shard in values["shards"]),
+                }
+            )
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise DatasetError(f"{MANIFEST_FILE} is damaged: {error!r}") from error
+        if manifest.fingerprint != stated:
+            raise DatasetError(f"{MANIFEST_FILE} was altered: its content does not match its fingerprint")
+        return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads a dataset's manifest, without looking at its shards.
+
+    Raises:
+        DatasetError: If the folder or the manifest is missing, or the manifest is damaged.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"there is no dataset in {folder}")
+    if not (folder / MANIFEST_FILE).is_file():
+        raise DatasetError(f"{folder} is no whole dataset: it has no {MANIFEST_FILE}")
+    try:
+        return Manifest.from_json((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DatasetError(f"{folder}: {error}") from error
+
+
+def read_dataset(folder: Path) -> Manifest:
+    """Reads a dataset's manifest and checks that every shard is there, whole and unaltered.
+
+    Raises:
+        DatasetError: Naming every shard that is missing or altered.
+    """
+    manifest = read_manifest(folder)
+    problems = []
+    for shard in manifest.shards:
+        path = folder / shard.name
+        if not path.is_file():
+            problems.append(f"{shard.name} is missing")
+        elif path.stat().st_size != shard.n_bytes:
+            problems.append(f"{shard.name} has {path.stat().st_size} bytes instead of {shard.n_bytes}")
+        else:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
+                    problems.append(f"{shard.name} was altered: its SHA-256 differs")
+    if problems:
+        raise DatasetError(f"{folder} is damaged: {'; '.join(problems)}; make it again with run_pipeline.py --overwrite")
+    return manifest
