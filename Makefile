@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # The demo's training: a higher rate than the paper's and few epochs, so that it ends within minutes on two cores.
 DEMO_DATA := data/demo-tfrecords
-DEMO_TRAINING := --epochs 16 --learning-rate 2e-4 --batch-size 32
+DEMO_TRAINING := --epochs 20 --learning-rate 1e-4 --batch-size 32
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

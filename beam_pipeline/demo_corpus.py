@@ -165,15 +165,15 @@ def _unit_power(waveform: NDArray[np.float64]) -> NDArray[np.float64]:
     return waveform / np.sqrt(np.mean(waveform**2) + 1e-12)
 
 
-def _write_track(folder: Path, genre: str, number: int, seed: int) -> Path:
-    path = folder / "genres" / genre / f"{genre}.{number:05d}.wav"
+def write_demo_track(path: Path, *, genre: str, number: int, seed: int) -> Path:
+    """Writes one track, 22050 Hz mono 16 bit; it depends on genre, number and seed alone."""
     waveform = synthesise(genre, rng=_generator("demo corpus", seed, genre, number))
     soundfile.write(path, waveform, SAMPLE_RATE, subtype="PCM_16")
     return path
 
 
 def write_demo_corpus(folder: Path, *, workers: int, seed: int = 0) -> Iterator[Path]:
-    """Writes `folder/genres/<genre>/<genre>.<number>.wav`, 22050 Hz mono 16 bit, and the file that says it is synthetic.
+    """Writes `folder/genres/<genre>/<genre>.<number>.wav`, and the file that says the corpus is synthetic.
 
     Args:
         folder: Made where it is missing.
@@ -183,11 +183,15 @@ def write_demo_corpus(folder: Path, *, workers: int, seed: int = 0) -> Iterator[
     Yields:
         The path of each track once it is written; `corpus.json`, which marks the corpus as whole, is written last.
     """
-    tracks = [(genre, number) for genre in sorted(STYLES) for number in range(TRACKS_PER_GENRE)]
+    genres = folder / "genres"
     for genre in STYLES:
-        (folder / "genres" / genre).mkdir(parents=True, exist_ok=True)
+        (genres / genre).mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers) as pool:
-        writes = [pool.submit(_write_track, folder, genre, number, seed) for genre, number in tracks]
+        writes = [
+            pool.submit(write_demo_track, genres / genre / f"{genre}.{number:05d}.wav", genre=genre, number=number, seed=seed)
+            for genre in sorted(STYLES)
+            for number in range(TRACKS_PER_GENRE)
+        ]
         for write in as_completed(writes):
             yield write.result()
     info = CorpusInfo(name=f"demo corpus of synthetic audio, seed {seed}", synthetic=True)

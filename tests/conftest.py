@@ -1,0 +1,59 @@
+"""What several test modules share: synthesised audio, a small corpus, and the reference data where it is at hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 22050
+REPOSITORY = Path(__file__).parent.parent
+# Reference data that is not part of the project: original inputs of the paper's networks, real recordings.
+SHARED = REPOSITORY.parent / "shared"
+
+GENRES = ("hum", "noise", "ticks")
+
+
+def tone(hz: float, *, seconds: float, sample_rate: int = SAMPLE_RATE, amplitude: float = 0.5) -> NDArray[np.float32]:
+    """A sine, (n_samples,) float32."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (amplitude * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def synthetic_track(genre: str, number: int, *, seconds: float) -> NDArray[np.float32]:
+    """A track that even a small network tells from those of other genres, (n_samples,) float32."""
+    rng = np.random.default_rng([GENRES.index(genre), number])
+    n_samples = round(seconds * SAMPLE_RATE)
+    background = 0.002 * rng.standard_normal(n_samples).astype(np.float32)
+    if genre == "hum":
+        return background + tone(rng.uniform(150, 250), seconds=seconds)
+    if genre == "noise":
+        return background + 0.1 * rng.standard_normal(n_samples).astype(np.float32)
+    background[:: int(rng.integers(2500, 3500))] = 0.9
+    return background
+
+
+@pytest.fixture
+def write_corpus(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a corpus of short tracks: `n_tracks` of each of three genres, 16-bit WAV."""
+
+    def write(name: str = "corpus", *, n_tracks: int = 4, seconds: float = 3.0, parent: str = "genres") -> Path:
+        for genre in GENRES:
+            folder = tmp_path / name / parent / genre
+            folder.mkdir(parents=True)
+            for number in range(n_tracks):
+                path = folder / f"{genre}.{number:05d}.wav"
+                soundfile.write(path, synthetic_track(genre, number, seconds=seconds), SAMPLE_RATE, subtype="PCM_16")
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference data; skips where it is not there."""
+    if not SHARED.is_dir():
+        pytest.skip("the reference data (../shared) is not on this machine")
+    return SHARED

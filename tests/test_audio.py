@@ -1,0 +1,77 @@
+"""Decoding: what comes out of each format, and what is said of files that cannot be used."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import SAMPLE_RATE, tone
+from tfrecords.audio import UnusableAudioError, decode_audio
+
+
+def encoded(samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, container: str = "WAV", subtype: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sample_rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "tolerance"),
+    [
+        ("WAV", "PCM_16", 3.1e-5),
+        ("WAV", "FLOAT", 0.0),
+        ("WAV", "PCM_U8", 8e-3),
+        ("AU", "PCM_16", 3.1e-5),
+        ("FLAC", "PCM_16", 3.1e-5),
+    ],
+)
+def test_lossless_formats(container: str, subtype: str, tolerance: float) -> None:
+    samples = tone(440.0, seconds=0.5)
+    waveform = decode_audio(encoded(samples, container=container, subtype=subtype), sample_rate=SAMPLE_RATE)
+    assert waveform.dtype == np.float32
+    np.testing.assert_allclose(waveform, samples, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")])
+def test_lossy_formats(container: str, subtype: str) -> None:
+    waveform = decode_audio(encoded(tone(440.0, seconds=1.0), container=container, subtype=subtype), sample_rate=SAMPLE_RATE)
+    spectrum = np.abs(np.fft.rfft(waveform))
+    assert spectrum.argmax() * SAMPLE_RATE / len(waveform) == pytest.approx(440.0, abs=2.0)
+
+
+def test_sixteen_bit_samples_are_exact() -> None:
+    samples = np.array([-32768, -1, 0, 1, 32767], dtype=np.int16)
+    waveform = decode_audio(encoded(samples, subtype="PCM_16"), sample_rate=SAMPLE_RATE)
+    np.testing.assert_array_equal(waveform * 32768, samples)
+
+
+def test_channels_are_averaged() -> None:
+    left, right = tone(300.0, seconds=0.2), tone(700.0, seconds=0.2)
+    waveform = decode_audio(encoded(np.stack([left, right], axis=1), subtype="FLOAT"), sample_rate=SAMPLE_RATE)
+    np.testing.assert_allclose(waveform, (left + right) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("file_rate", [8000, 44100, 48000])
+def test_other_sample_rates_are_resampled(file_rate: int) -> None:
+    data = encoded(tone(1000.0, seconds=1.5, sample_rate=file_rate), sample_rate=file_rate, subtype="FLOAT")
+    waveform = decode_audio(data, sample_rate=SAMPLE_RATE)
+    assert len(waveform) == pytest.approx(1.5 * SAMPLE_RATE, abs=1)
+    middle = slice(3000, -3000)  # the filter rings at both ends
+    np.testing.assert_allclose(waveform[middle], tone(1000.0, seconds=1.5)[: len(waveform)][middle], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"RIFF then nothing", "does not decode"),
+        (b"ID3" + bytes(500), "does not decode"),
+        (encoded(np.zeros(0, np.float32)), "holds no samples"),
+        (encoded(np.array([0.0, np.nan, 0.0], np.float32), subtype="FLOAT"), "NaN or infinite"),
+        (encoded(np.array([0.0, np.inf], np.float32), subtype="FLOAT"), "NaN or infinite"),
+    ],
+)
+def test_unusable_audio_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(UnusableAudioError, match=message):
+        decode_audio(data, sample_rate=SAMPLE_RATE)

@@ -1,0 +1,56 @@
+"""The direction of imports, and what workers must not load."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+ALLOWED = {
+    "tfrecords": {"tfrecords"},
+    "beam_pipeline": {"beam_pipeline", "tfrecords"},
+    "keras_model": {"keras_model", "tfrecords"},
+}
+
+
+def imported_packages(package: str) -> dict[str, set[str]]:
+    found = {}
+    for path in (REPOSITORY / package).rglob("*.py"):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+        found[path.name] = names
+    return found
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_packages_import_in_one_direction(package: str) -> None:
+    files = imported_packages(package)
+    assert files
+    for name, names in files.items():
+        ours = names & {*ALLOWED, "run_pipeline", "train", "tests", "benchmarks"}
+        assert ours <= ALLOWED[package], f"{package}/{name} imports {ours - ALLOWED[package]}"
+
+
+def test_only_the_pipeline_imports_beam() -> None:
+    for package in ("tfrecords", "keras_model"):
+        assert all("apache_beam" not in names for names in imported_packages(package).values())
+
+
+@pytest.mark.parametrize(
+    ("modules", "forbidden"),
+    [
+        ("beam_pipeline.build_dataset, beam_pipeline.transforms, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
+        ("keras_model.run, keras_model.predict, train", ("tensorflow", "keras", "apache_beam")),
+        ("run_pipeline", ("apache_beam", "tensorflow")),
+    ],
+)
+def test_heavy_packages_are_not_loaded(modules: str, forbidden: tuple[str, ...]) -> None:
+    code = f"import sys, {modules}; print(sorted(set(sys.modules) & set({forbidden!r})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,88 @@
+"""Which tracks a folder holds, and what is said of folders that cannot be used."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from beam_pipeline.index import InputError, index_corpus
+
+WriteCorpus = Callable[..., Path]
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize("parent", ["genres", "Data/genres_original", "genres_original", "."])
+def test_layouts_of_gtzan(tmp_path: Path, parent: str) -> None:
+    base = tmp_path / parent
+    touch(base / "rock" / "rock.00001.au", base / "blues" / "blues.00000.wav", base / "hiphop" / "hiphop.00002.au")
+    touch(base / "blues" / "notes.txt", base / "blues" / ".hidden.wav", base / ".git" / "x.wav", base / "bextract.mf")
+    corpus = index_corpus(tmp_path)
+    assert corpus.genres == ("blues", "hiphop", "rock")
+    assert [(track.track_id, track.path, track.genre) for track in corpus.tracks] == [
+        ("blues.00000", "blues/blues.00000.wav", "blues"),
+        ("hiphop.00002", "hiphop/hiphop.00002.au", "hiphop"),
+        ("rock.00001", "rock/rock.00001.au", "rock"),
+    ]
+    assert not corpus.info.synthetic
+
+
+def test_any_folder_of_one_folder_per_label(tmp_path: Path) -> None:
+    touch(tmp_path / "cats" / "Tom.WAV", tmp_path / "cats" / "deep" / "er" / "Kit.flac", tmp_path / "dogs" / "Rex v1.2.mp3")
+    assert [track.track_id for track in index_corpus(tmp_path).tracks] == ["cats.Tom", "cats.deep/er/Kit", "dogs.Rex v1.2"]
+
+
+def test_linked_folders_are_followed(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere" / "a.wav", tmp_path / "corpus" / "dogs" / "b.wav")
+    (tmp_path / "corpus" / "cats").symlink_to(tmp_path / "elsewhere")
+    assert [track.track_id for track in index_corpus(tmp_path / "corpus").tracks] == ["cats.a", "dogs.b"]
+
+
+def test_listing_order_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(*(tmp_path / genre / f"{number}.wav" for genre in "ab" for number in range(5)))
+    expected = index_corpus(tmp_path)
+    import os
+
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda *a, **k: [(top, folders, names[::-1]) for top, folders, names in walk(*a, **k)][::-1])
+    monkeypatch.setattr(Path, "iterdir", lambda self: [self / name for name in sorted(os.listdir(self), reverse=True)])
+    assert index_corpus(tmp_path) == expected
+
+
+def test_a_corpus_may_say_what_it_is(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "1.wav", tmp_path / "b" / "1.wav")
+    (tmp_path / "corpus.json").write_text('{"name": "beeps", "synthetic": true}')
+    info = index_corpus(tmp_path).info
+    assert (info.name, info.synthetic) == ("beeps", True)
+    (tmp_path / "corpus.json").write_text('{"name": "beeps", "synthetic": "yes"}')
+    with pytest.raises(InputError, match=r"corpus\.json must read"):
+        index_corpus(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "holds no tracks: expected a folder per genre"),
+        (["loose.wav"], "holds no tracks"),
+        (["a/x.txt", "b/y.pdf"], "holds no tracks"),
+        (["only/1.wav", "only/2.wav", "empty/readme.txt"], "holds one label alone, 'only'"),
+        (["a/1.wav", "a/1.au", "b/1.wav"], r"more than once, for instance a/1\.au and a/1\.wav are both 'a\.1'"),
+        (["a/1.wav", "a/a.1.wav", "b/1.wav"], r"a/1\.wav and a/a\.1\.wav are both 'a\.1'"),
+        (["a/1\n.wav", "b/1.wav"], "not printable UTF-8: 'a/1"),
+        (["a/1\udcff.wav", "b/1.wav"], "not printable UTF-8"),
+    ],
+)
+def test_unusable_folders(tmp_path: Path, names: list[str], message: str) -> None:
+    touch(*(tmp_path / name for name in names))
+    with pytest.raises(InputError, match=message) as caught:
+        index_corpus(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no folder .*nowhere"):
+        index_corpus(tmp_path / "nowhere")
