@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench lock clean
+.PHONY: help setup demo test lint bench lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -24,9 +24,6 @@ demo: $(READY)  ## Run the whole job: tracks to TFRecords, a trained network, a 
 
 test: $(READY)  ## Run the tests
 	$(RUN) -m pytest
-
-test-slow: $(READY)  ## Run the tests that take minutes
-	$(RUN) -m pytest -m slow
 
 lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff check .

@@ -22,7 +22,7 @@ TRACK_SECONDS = 30.0
 TRACKS_PER_GENRE = 10
 _SECONDS_PER_CHORD = 1.9
 _SEMITONES = {"major": (0, 7, 16, 24), "minor": (0, 7, 15, 24), "fifths": (0, 7, 12, 19), "fourths": (0, 5, 10, 15)}
-_BORROW_PROBABILITY = 0.1
+_BORROW_PROBABILITY = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
