@@ -50,4 +50,5 @@ class TrainOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """The options as `metrics.json` holds them."""
-        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        values = asdict(self) | {"export": self.export_folder}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
