@@ -3,25 +3,27 @@
 import argparse
 import logging
 import os
-import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from beam_pipeline.demo_corpus import N_DEMO_TRACKS, write_demo_corpus
-from beam_pipeline.index import InputError
 from beam_pipeline.options import BuildOptions, MaxRejected
 from beam_pipeline.progress import progress_bar
+from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE
+from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import PRESETS
+from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE
 
 if TYPE_CHECKING:
     from beam_pipeline.build_dataset import BuildResult
 
 GTZAN = Path("data/gtzan")
 DEMO = Path("data/demo")
-_REJECTED_SHOWN = 10
+_REJECTED_SHOWN = 20
 
 
 def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
@@ -44,10 +46,8 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
     parser.add_argument("--seed", type=int, default=0, help="of split, chunk draw and record order")
     parser.add_argument("--num-shards", type=_positive, help="shards per split; chosen from the size where not given")
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes of the DirectRunner")
-    parser.add_argument("--overwrite", action="store_true", help="remove the dataset that is in the output folder first")
-    parser.add_argument(
-        "--max-rejected", type=MaxRejected.parse, default="1%", help="tracks that may be left out: 5, or 2%% of them"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset that is in the output folder")
+    parser.add_argument("--max-rejected", type=_max_rejected, default="1%", help="tracks that may be left out: 5, or 2%% of them")
     parser.add_argument("-v", "--verbose", action="store_true", help="show Beam's own messages")
     values, beam_args = parser.parse_known_args(arguments)
     folder = values.input or (GTZAN if GTZAN.is_dir() else None)
@@ -55,15 +55,21 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
+    return int(text)
+
+
+def _max_rejected(text: str) -> MaxRejected:
+    try:
+        return MaxRejected.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _make_demo_corpus(workers: int) -> None:
     print(f"No --input and no {GTZAN}: using the demo corpus in {DEMO}, ten synthetic genres, not music.")
-    if not (DEMO / CORPUS_FILE).exists():
+    if not (DEMO / "genres" / CORPUS_FILE).exists():
         with progress_bar("Synthesising", n_tracks=N_DEMO_TRACKS) as bar:
             for _ in write_demo_corpus(DEMO, workers=workers):
                 bar.update()
@@ -71,42 +77,51 @@ def _make_demo_corpus(workers: int) -> None:
 
 def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float) -> None:
     manifest = result.manifest
-    synthetic = " (SYNTHETIC)" if manifest.corpus.synthetic else ""
-    print(f"\nCorpus   {manifest.corpus.name}{synthetic}: {len(manifest.genres)} genres")
+    print(f"\nCorpus   {manifest.corpus.title}: {len(manifest.genres)} genres")
     for name, split in manifest.splits.items():
         shards = manifest.shards_of(name)
         size = sum(shard.n_bytes for shard in shards) / 2**20
         print(f"{name:8} {split.n_tracks} tracks, {split.n_records} records, {len(shards)} shard(s), {size:.1f} MiB")
     n_tracks = sum(split.n_tracks for split in manifest.splits.values()) + len(result.rejected)
     processes = f", by {len(result.tracks_by_process)} process(es)" if result.tracks_by_process else ""
-    read = f"{result.counters['bytes_read'] / 2**20:.1f} MiB read"
+    read = f"{result.counters.get('bytes_read', 0) / 2**20:.1f} MiB read"
     print(f"Time     {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}, {read}")
-    if result.rejected:
-        print(f"Left out {len(result.rejected)} track(s), listed in {options.output / 'rejected.jsonl'}:")
-        for track in result.rejected[:_REJECTED_SHOWN]:
-            print(f"  {track['path']}: {track['reason']}")
-        if len(result.rejected) > _REJECTED_SHOWN:
-            print(f"  … and {len(result.rejected) - _REJECTED_SHOWN} more")
-    print(f"Dataset  {options.output / 'dataset.json'}, fingerprint {manifest.fingerprint[:16]}")
-    print(f"Next     python train.py --batchnorm --data {shlex.quote(str(options.output))}")
+    _print_rejected(options, result.rejected)
+    print(f"Dataset  {options.output / MANIFEST_FILE}, fingerprint {manifest.fingerprint[:16]}")
+    print(f"Next     {python_command('train.py', '--batchnorm', '--data', options.output)}")
+
+
+def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]]) -> None:
+    if not rejected:
+        return
+    print(f"Left out {len(rejected)} track(s), listed in {options.output / REJECTED_FILE}:")
+    for track in rejected[:_REJECTED_SHOWN]:
+        print(f"  {track['path']}: {track['reason']}")
+    if len(rejected) > _REJECTED_SHOWN:
+        print(f"  … and {len(rejected) - _REJECTED_SHOWN} more")
 
 
 def _run(options: BuildOptions, folder: Path | None) -> int:
     # Beam logs while it is imported, and takes a second: it comes after the command line is read and logging is set up.
-    from beam_pipeline.build_dataset import BuildError, build_dataset
-    from beam_pipeline.pipeline import check_beam_args, runner_description
+    from beam_pipeline.build_dataset import RejectedError, build_dataset
+    from beam_pipeline.pipeline import BuildError, check_beam_options, runner_description
 
     try:
-        check_beam_args(options)
+        check_beam_options(options)
         if folder is None:
             _make_demo_corpus(options.workers)
         print(f"Runner   {runner_description(options)}", flush=True)
         started = time.monotonic()
         result = build_dataset(options)
-    except InputError as error:
+    except UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"run_pipeline.py: {error}", file=sys.stderr)
+        return 1
     except BuildError as error:
+        if isinstance(error, RejectedError):
+            _print_rejected(options, error.rejected)
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 1
     _print_summary(options, result, time.monotonic() - started)
@@ -121,7 +136,8 @@ def main(arguments: list[str]) -> int:
         Ctrl-C.
     """
     options, folder = parse_options(arguments)
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR)
+    # What goes wrong ends in one line of this program's own; what Beam and gRPC log of it is for -v.
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)
     try:
         return _run(options, folder)
     except KeyboardInterrupt:
@@ -130,4 +146,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    # After a failure Beam's threads may wait for ever for workers that are gone; they must not keep this process.
+    os._exit(status)

@@ -14,20 +14,28 @@ from apache_beam.runners.runner import PipelineResult
 
 from beam_pipeline.index import Corpus, index_corpus
 from beam_pipeline.options import BuildOptions
-from beam_pipeline.output_folder import check_output, drop_staging, publish, start_output
-from beam_pipeline.pipeline import is_local, run_pipeline
+from beam_pipeline.output_folder import check_output, publish, staging_folder, write_rejected
+from beam_pipeline.pipeline import BuildError, is_local, run_pipeline
 from beam_pipeline.progress import progress_of, tracks_by_process
 from beam_pipeline.splits import assign_splits
 from beam_pipeline.transforms import Plan
-from tfrecords.manifest import REJECTED_FILE, Manifest, Shard, SplitSummary
+from tfrecords.manifest import Manifest, Shard, SplitSummary
 from tfrecords.statistics import LogMelStatistics
 
 _SHARD_BYTES = 64 * 2**20
 _SPLITS = ("train", "test")
 
 
-class BuildError(RuntimeError):
-    """The run ended without a dataset; the message says why."""
+class RejectedError(BuildError):
+    """Too many tracks were left out.
+
+    Attributes:
+        rejected: The tracks, with their reasons.
+    """
+
+    def __init__(self, message: str, rejected: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.rejected = rejected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +59,23 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     """Makes a dataset out of a folder of tracks.
 
     Raises:
-        InputError: If input or output cannot be used as asked; nothing was written.
-        BuildError: If too many tracks were left out, or none of a genre is left. `rejected.jsonl` lists them; there is no
-            `dataset.json`.
+        UsageError: If input or output cannot be used as asked; nothing was written.
+        RejectedError: If too many tracks were left out, or none of a genre is left. `rejected.jsonl` lists them.
+        BuildError: If the runner failed. In neither case a dataset was written, and one that was to be replaced is still there.
     """
     corpus = index_corpus(options.input)
     split_of = assign_splits(corpus.tracks, scheme=options.split, seed=options.seed, test_fraction=options.test_fraction)
     check_output(options.output, overwrite=options.overwrite)
-    staging = start_output(options.output)
-    try:
-        plan = _plan(options, corpus, split_of, staging.resolve())
+    with staging_folder(options.output) as staging:
+        plan = _plan(options, corpus, split_of, staging)
         track_list = staging / "tracks.txt"
         with track_list.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(track) | {"split": split_of[track.track_id]}) + "\n" for track in corpus.tracks)
         summaries = staging / "summaries.txt"
         with progress_of(plan.progress, n_tracks=len(corpus.tracks)) if plan.progress else nullcontext():
             result = run_pipeline(options, plan=plan, track_list=track_list, summaries=summaries)
-        return _finish(options, corpus, plan, [json.loads(line) for line in summaries.open(encoding="utf-8")], result)
-    finally:
-        drop_staging(options.output)
+        with summaries.open(encoding="utf-8") as file:
+            return _finish(options, corpus, plan, [json.loads(line) for line in file], result)
 
 
 def _plan(options: BuildOptions, corpus: Corpus, split_of: dict[str, str], staging: Path) -> Plan:
@@ -101,7 +107,7 @@ def _finish(
     tracks = sorted((line["track"] for line in summaries if "track" in line), key=lambda track: track["track_id"])
     rejected = sorted((line["rejected"] for line in summaries if "rejected" in line), key=lambda track: track["track_id"])
     shards = sorted((line for line in summaries if "shard" in line), key=lambda line: line["shard"]["name"])
-    (options.output / REJECTED_FILE).write_text(_json_lines(rejected), encoding="utf-8")
+    write_rejected(options.output, _json_lines(rejected))
     _check_rejected(options, corpus, tracks, rejected)
 
     statistics = {split: LogMelStatistics(plan.spec) for split in _SPLITS}
@@ -153,16 +159,13 @@ def _check_rejected(options: BuildOptions, corpus: Corpus, tracks: list[dict[str
         raise BuildError(f"{len(corpus.tracks)} tracks went in, {len(tracks)} + {len(rejected)} rejected ones came out")
     limit = options.max_rejected.of(len(corpus.tracks))
     if len(rejected) > limit:
-        raise BuildError(
-            f"{len(rejected)} of {len(corpus.tracks)} tracks cannot be used, more than --max-rejected allows ({limit}); "
-            f"they are listed in {options.output / REJECTED_FILE}, for instance {rejected[0]['path']}: {rejected[0]['reason']}"
+        raise RejectedError(
+            f"{len(rejected)} of {len(corpus.tracks)} tracks cannot be used, more than --max-rejected allows ({limit})", rejected
         )
     for split in _SPLITS:
         left = {track["genre"] for track in tracks if track["split"] == split}
         if lost := set(corpus.genres) - left:
-            raise BuildError(
-                f"no track of genre {min(lost)!r} in split {split!r} can be used; see {options.output / REJECTED_FILE}"
-            )
+            raise RejectedError(f"no track of genre {min(lost)!r} in split {split!r} can be used", rejected)
 
 
 def _json_lines(rows: list[dict[str, Any]]) -> str:

@@ -5,7 +5,6 @@ sound moves within a second, not which frequencies it holds on average: the aver
 equaliser and drum level per track. Genres overlap, as real ones do: now and then a track borrows a trait from another genre.
 """
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields, replace
@@ -16,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
+from tfrecords.stable_hash import stable_hash
 
 SAMPLE_RATE = 22050
 TRACK_SECONDS = 30.0
@@ -70,8 +70,7 @@ N_DEMO_TRACKS = TRACKS_PER_GENRE * len(STYLES)
 
 
 def _generator(*key: str | int) -> np.random.Generator:
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    return np.random.default_rng(int.from_bytes(stable_hash("demo corpus", *key), "big"))
 
 
 def _borrowing(genre: str, rng: np.random.Generator) -> _Style:
@@ -167,7 +166,7 @@ def _unit_power(waveform: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def write_demo_track(path: Path, *, genre: str, number: int, seed: int) -> Path:
     """Writes one track, 22050 Hz mono 16 bit; it depends on genre, number and seed alone."""
-    waveform = synthesise(genre, rng=_generator("demo corpus", seed, genre, number))
+    waveform = synthesise(genre, rng=_generator(seed, genre, number))
     soundfile.write(path, waveform, SAMPLE_RATE, subtype="PCM_16")
     return path
 
@@ -195,4 +194,4 @@ def write_demo_corpus(folder: Path, *, workers: int, seed: int = 0) -> Iterator[
         for write in as_completed(writes):
             yield write.result()
     info = CorpusInfo(name=f"demo corpus of synthetic audio, seed {seed}", synthetic=True)
-    (folder / CORPUS_FILE).write_text(info.to_json(), encoding="utf-8")
+    (genres / CORPUS_FILE).write_text(info.to_json(), encoding="utf-8")

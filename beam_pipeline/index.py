@@ -1,19 +1,18 @@
 """A folder of tracks to a list of them: which there are, of which genre, and which are there twice."""
 
 import os
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
+from tfrecords.errors import UsageError
 
 AUDIO_SUFFIXES = frozenset({".wav", ".au", ".flac", ".ogg", ".opus", ".mp3"})
 # Where the copies of GTZAN in circulation keep their genre folders, most specific first; else the input folder itself.
 _GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")
-
-
-class InputError(ValueError):
-    """The input folder cannot be processed; the message is meant for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +52,42 @@ def _track_id(genre: str, path: Path) -> str:
     return name if name.startswith(f"{genre}.") else f"{genre}.{name}"
 
 
+def _audio_files(folder: Path) -> Iterator[Path]:
+    """Audio files below a folder, relative to it.
+
+    Links are followed, but no folder is entered twice, nor one that the folder lies in: links may form a loop.
+    """
+    top = os.path.realpath(folder)
+    entered = set()
+    for parent, names_of_folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
+        real = os.path.realpath(parent)
+        if real in entered or (real != top and Path(top).is_relative_to(real)):
+            names_of_folders.clear()
+            continue
+        entered.add(real)
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+                yield path.relative_to(folder)
+
+
+def _cannot_list(error: OSError) -> None:
+    raise UsageError(f"{error.filename} cannot be listed: {error.strerror}")
+
+
 def _genre_root(folder: Path) -> Path:
     return next((folder / parent for parent in _GENRE_PARENTS if (folder / parent).is_dir()), folder)
 
 
-def _corpus_info(folder: Path) -> CorpusInfo:
-    marker = folder / CORPUS_FILE
+def _corpus_info(folder: Path, root: Path) -> CorpusInfo:
+    """What the marker beside the genre folders says; else the input folder's name."""
+    marker = root / CORPUS_FILE
     if not marker.is_file():
         return CorpusInfo(name=folder.resolve().name)
     try:
         return CorpusInfo.from_json(marker.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{marker}: {error}") from error
+        raise UsageError(f"{marker}: {error}") from error
 
 
 def index_corpus(folder: Path) -> Corpus:
@@ -73,44 +96,37 @@ def index_corpus(folder: Path) -> Corpus:
     The order of directory listings plays no part. Files that are not audio by their ending are passed over.
 
     Raises:
-        InputError: If the folder is missing, holds no audio or one label alone, or two files would be the same track.
+        UsageError: If the folder is missing, holds no audio or one label alone, or two files would be the same track.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}")
+        raise UsageError(f"there is no folder {folder}")
     root = _genre_root(folder)
-    tracks: list[Track] = []
-    for genre_folder in root.iterdir():
-        if not genre_folder.is_dir() or genre_folder.name.startswith("."):
-            continue
-        for parent, _, names in os.walk(genre_folder, followlinks=True):
-            for name in names:
-                path = Path(parent, name)
-                if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                    inside = path.relative_to(genre_folder)
-                    track_id = _track_id(genre_folder.name, inside)
-                    tracks.append(
-                        Track(track_id=track_id, path=f"{genre_folder.name}/{inside.as_posix()}", genre=genre_folder.name)
-                    )
+    tracks = [
+        Track(track_id=_track_id(genre_folder.name, path), path=f"{genre_folder.name}/{path.as_posix()}", genre=genre_folder.name)
+        for genre_folder in root.iterdir()
+        if genre_folder.is_dir() and not genre_folder.name.startswith(".")
+        for path in _audio_files(genre_folder)
+    ]
     tracks.sort(key=lambda track: (track.track_id, track.path))
     genres = tuple(sorted({track.genre for track in tracks}))
     _check(root, tracks, genres)
-    return Corpus(root=root, info=_corpus_info(folder), tracks=tuple(tracks), genres=genres)
+    return Corpus(root=root, info=_corpus_info(folder, root), tracks=tuple(tracks), genres=genres)
 
 
 def _check(root: Path, tracks: list[Track], genres: tuple[str, ...]) -> None:
     if not tracks:
-        raise InputError(
+        raise UsageError(
             f"{root} holds no tracks: expected a folder per genre with audio files ({', '.join(sorted(AUDIO_SUFFIXES))}) in it"
         )
     if len(genres) < 2:
-        raise InputError(f"{root} holds one label alone, {genres[0]!r}: a classifier needs at least two folders of tracks")
+        raise UsageError(f"{root} holds one label alone, {genres[0]!r}: a classifier needs at least two folders of tracks")
     for track in tracks:
-        if not track.path.isprintable() or track.path.encode("utf-8", "replace").decode() != track.path:
-            raise InputError(f"{root} holds a file whose name is not printable UTF-8: {track.path!r}; rename it")
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in track.path):
+            raise UsageError(f"{root} holds a file whose name has control characters or is not UTF-8: {track.path!r}; rename it")
     doubled = [track_id for track_id, count in Counter(track.track_id for track in tracks).items() if count > 1]
     if doubled:
         paths = [track.path for track in tracks if track.track_id == doubled[0]]
-        raise InputError(
+        raise UsageError(
             f"{root} holds {len(doubled)} track(s) more than once, for instance {' and '.join(paths)} are both "
             f"{doubled[0]!r}; keep one of each"
         )

@@ -1,6 +1,8 @@
 """What a run of the pipeline is asked to do."""
 
+import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from beam_pipeline.splits import SplitScheme
@@ -9,10 +11,10 @@ from tfrecords.log_mel_spec import PRESETS, LogMelSpec
 
 @dataclass(frozen=True, kw_only=True)
 class MaxRejected:
-    """How many tracks a run may leave out: a number of tracks, or a fraction of them and then at least one."""
+    """How many tracks a run may leave out: a number of tracks, or a share of them and then at least one."""
 
     tracks: int | None = None
-    fraction: float = 0.01
+    share: Fraction = Fraction(1, 100)
 
     @classmethod
     def parse(cls, text: str) -> "MaxRejected":
@@ -21,15 +23,15 @@ class MaxRejected:
         Raises:
             ValueError: If the text is neither.
         """
-        if text.endswith("%") and 0 <= float(text[:-1]) <= 100:
-            return cls(fraction=float(text[:-1]) / 100)
         if text.isdecimal():
             return cls(tracks=int(text))
+        if re.fullmatch(r"\d+(\.\d+)?%", text) and Fraction(text[:-1]) <= 100:
+            return cls(share=Fraction(text[:-1]) / 100)
         raise ValueError(f"expected a number of tracks such as 5 or a share of them such as 2%, got {text!r}")
 
     def of(self, n_tracks: int) -> int:
         """The number of tracks that may be left out of `n_tracks`."""
-        return self.tracks if self.tracks is not None else max(1, int(self.fraction * n_tracks))
+        return self.tracks if self.tracks is not None else max(1, int(self.share * n_tracks))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class BuildOptions:
         seed: Of split, chunk draw and record order.
         num_shards: Shards per split; None chooses from the size.
         workers: Worker processes of the local runner.
-        overwrite: Whether a dataset in `output` is removed first.
+        overwrite: Whether a dataset in `output` is replaced, once the new one is whole.
         max_rejected: How many tracks may be left out before the run fails.
         runner: Name of the Beam runner.
         beam_args: Further command line arguments, for Beam's PipelineOptions.

@@ -1,19 +1,21 @@
 """The Beam graph, and the runner that it runs on."""
 
-import shlex
-import sys
+import logging
 from functools import partial
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.runners.runner import PipelineResult
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
+from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
-from beam_pipeline.index import InputError
+from beam_pipeline.local_runner import local_runner, run_watched
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.transforms import SUMMARIES, ExtractRecords, Plan, read_lines, write_lines, write_shard
+from tfrecords.errors import UsageError
+
+
+class BuildError(RuntimeError):
+    """The run ended without a dataset; the message says why."""
 
 
 def is_local(options: BuildOptions) -> bool:
@@ -29,36 +31,28 @@ def runner_description(options: BuildOptions) -> str:
     return f"{options.runner} (Beam's FnApiRunner, {processes})"
 
 
-def _pipeline(options: BuildOptions) -> beam.Pipeline:
-    """An empty pipeline on the runner that the options name.
+def check_beam_options(options: BuildOptions) -> None:
+    """Refuses a runner that is not there, and options that neither this project nor Beam knows.
 
-    Beam's own name "DirectRunner" is a switch: it tries Prism, which downloads a program, and falls back to others with other
-    metrics and errors. The local runner of this project is always FnApiRunner.
-    """
-    if not is_local(options):
-        return beam.Pipeline(options=PipelineOptions([f"--runner={options.runner}", *options.beam_args]))
-    environment = None
-    if options.workers > 1:
-        command = shlex.join([sys.executable, "-m", "beam_pipeline.local_worker"])
-        environment = SubprocessSDKEnvironment.from_command_string(command)
-    beam_options = PipelineOptions([f"--direct_num_workers={options.workers}", *options.beam_args])
-    return beam.Pipeline(runner=FnApiRunner(default_environment=environment), options=beam_options)
-
-
-def check_beam_args(options: BuildOptions) -> None:
-    """Refuses options that neither this project nor Beam knows; a job server of a remote runner may know more.
+    The job server of a remote runner may know more options than Beam's own.
 
     Raises:
-        InputError: Naming them.
+        UsageError: Naming what cannot be used.
     """
     if not is_local(options):
+        try:
+            create_runner(options.runner)
+        except (ValueError, ImportError, AttributeError) as error:
+            raise UsageError(f"there is no runner {options.runner!r}: {error}") from error
         return
     parser = _BeamArgumentParser(add_help=False, allow_abbrev=False)
     for options_class in PipelineOptions.__subclasses__():
         options_class._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(options.beam_args)
+    known, unknown = parser.parse_known_args(options.beam_args)
     if unknown:
-        raise InputError(f"unrecognized arguments: {' '.join(unknown)}")
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}")
+    if known.direct_num_workers != 1 or known.direct_running_mode != "in_memory":
+        raise UsageError("--workers chooses the local processes, not --direct_num_workers or --direct_running_mode")
 
 
 def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summaries: Path) -> PipelineResult:
@@ -76,9 +70,17 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summari
 
     Returns:
         Beam's result, with the counters.
+
+    Raises:
+        BuildError: If the run did not end well.
     """
-    shard_names = [name for split in plan.n_shards for name in plan.shard_names(split)]
-    pipeline = _pipeline(options)
+    shard_names = [plan.shard_name(split, index) for split, n_shards in plan.n_shards.items() for index in range(n_shards)]
+    if is_local(options):
+        runner = local_runner(workers=options.workers, verbose=options.verbose)
+        beam_options = PipelineOptions([f"--direct_num_workers={options.workers}", *options.beam_args])
+    else:
+        runner, beam_options = create_runner(options.runner), PipelineOptions(list(options.beam_args))
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
     extracted = (
         pipeline
         | "Name the list of tracks" >> beam.Create([str(track_list)])
@@ -100,6 +102,13 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summari
         | "Gather summaries" >> beam.GroupByKey()
         | "Write summaries" >> beam.MapTuple(partial(write_lines, path=summaries))
     )
-    result = pipeline.run()
-    result.wait_until_finish()
+    try:
+        result = run_watched(pipeline) if is_local(options) else pipeline.run()
+        state = result.wait_until_finish()
+    except Exception as error:  # a runner raises what it likes: gRPC's errors, its own, those of the workers
+        logging.getLogger(__name__).info("The pipeline failed", exc_info=True)
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise BuildError(f"the pipeline failed: {reason[-1].strip()} (-v shows all)") from error
+    if state is not None and state != PipelineState.DONE:
+        raise BuildError(f"the pipeline ended in the state {state}")
     return result

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Literal
 
-from beam_pipeline.index import InputError, Track
+from beam_pipeline.index import Track
+from tfrecords.errors import UsageError
 from tfrecords.stable_hash import stable_hash
 
 SplitScheme = Literal["stratified", "herbert"]
@@ -24,17 +25,17 @@ def stratified_split(tracks: Sequence[Track], *, seed: int, test_fraction: float
         "train" or "test" by track id.
 
     Raises:
-        InputError: If a genre has a single track, or `test_fraction` does not lie between 0 and 1.
+        UsageError: If a genre has a single track, or `test_fraction` does not lie between 0 and 1.
     """
     if not 0 < test_fraction < 1:
-        raise InputError(f"the test fraction must lie between 0 and 1, got {test_fraction}")
+        raise UsageError(f"the test fraction must lie between 0 and 1, got {test_fraction}")
     by_genre = defaultdict(list)
     for track in tracks:
         by_genre[track.genre].append(track.track_id)
     split_of: dict[str, str] = {}
     for genre, track_ids in by_genre.items():
         if len(track_ids) < 2:
-            raise InputError(f"genre {genre!r} has one track alone: a stratified split needs at least two tracks a genre")
+            raise UsageError(f"genre {genre!r} has one track alone: a stratified split needs at least two tracks a genre")
         n_test = min(max(int(len(track_ids) * test_fraction + 0.5), 1), len(track_ids) - 1)
         ranked = sorted(track_ids, key=lambda track_id: stable_hash("split", seed, track_id))
         split_of |= {track_id: "test" if rank < n_test else "train" for rank, track_id in enumerate(ranked)}
@@ -45,19 +46,19 @@ def herbert_split(tracks: Sequence[Track]) -> dict[str, str]:
     """The paper's own split of GTZAN: 250 listed test tracks, 25 a genre.
 
     Raises:
-        InputError: If the corpus is not GTZAN, or lacks one of the test tracks.
+        UsageError: If the corpus is not GTZAN, or lacks one of the test tracks.
     """
     text = resources.files("beam_pipeline").joinpath("split_lists/herbert.json").read_text(encoding="utf-8")
     test = set(json.loads(text)["test"])
     present = {track.track_id for track in tracks}
     if missing := test - present:
-        raise InputError(
+        raise UsageError(
             f"split 'herbert' is a list of GTZAN's tracks, and {len(missing)} of its {len(test)} test tracks are not here "
             f"(for instance {min(missing)!r}); use --split stratified for another corpus"
         )
     listed_genres = {track_id.split(".")[0] for track_id in test}
     if others := {track.genre for track in tracks} - listed_genres:
-        raise InputError(f"split 'herbert' knows GTZAN's ten genres alone, not {min(others)!r}; use --split stratified")
+        raise UsageError(f"split 'herbert' knows GTZAN's ten genres alone, not {min(others)!r}; use --split stratified")
     return {track_id: "test" if track_id in test else "train" for track_id in present}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from apache_beam.metrics import Metrics
 
 from beam_pipeline.chunks import TooShortError, draw_chunks
-from tfrecords.audio import UnusableAudioError, decode_audio
+from tfrecords.audio import UnusableAudioError, decode_audio, read_audio_file
 from tfrecords.framing import frame
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import LogMelSpec
@@ -51,10 +51,9 @@ class Plan:
     staging: Path
     progress: Path | None
 
-    def shard_names(self, split: str) -> list[str]:
-        """File names of a split's shards, in order."""
-        n_shards = self.n_shards[split]
-        return [f"{split}-{index:05d}-of-{n_shards:05d}.tfrecord" for index in range(n_shards)]
+    def shard_name(self, split: str, index: int) -> str:
+        """File name of one of a split's shards."""
+        return f"{split}-{index:05d}-of-{self.n_shards[split]:05d}.tfrecord"
 
     def shard_of(self, split: str, digest: bytes) -> str:
         """The shard of the record whose place in the order is `digest`.
@@ -62,7 +61,7 @@ class Plan:
         Shards are equal ranges of the digests: read one after the other they hold the records in one order, whatever their
         number.
         """
-        return self.shard_names(split)[int.from_bytes(digest[:8], "big") * self.n_shards[split] >> 64]
+        return self.shard_name(split, int.from_bytes(digest[:8], "big") * self.n_shards[split] >> 64)
 
 
 def read_lines(path: str) -> Iterator[str]:
@@ -122,14 +121,12 @@ class ExtractRecords(beam.DoFn):
 
     def _extract(self, track: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
         plan, spec, track_id = self._plan, self._plan.spec, track["track_id"]
-        data = (plan.root / track["path"]).read_bytes()
+        data = read_audio_file(plan.root / track["path"])
         self._bytes_read.inc(len(data))
         waveform = decode_audio(data, sample_rate=spec.sample_rate)  # (n_samples,)
         indices = draw_chunks(len(waveform), track_id=track_id, n_chunks=plan.chunks_per_track, seed=plan.seed, spec=spec)
         starts = np.asarray(indices) * spec.chunk_step
         features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)  # (n_chunks, n_mels, n_frames)
-        if not np.isfinite(features).all():
-            raise UnusableAudioError("its log-mel is not finite: the samples are too large")
         label = plan.genres.index(track["genre"])
         records = []
         for index, start, feature in zip(indices, starts, features, strict=True):

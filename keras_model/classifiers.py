@@ -57,7 +57,8 @@ def _kernel(l1: float) -> dict[str, Any]:
 def _branch(x: Any, *, name: str, kernel_size: tuple[int, int], pool_size: tuple[int, int], batchnorm: bool, l1: float) -> Any:
     x = keras.layers.Conv2D(_N_FILTERS, kernel_size, padding="same", name=f"{name}_convolution", **_kernel(l1))(x)
     if batchnorm:
-        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_batchnorm")(x)
+        # Synchronised: the statistics are those of the whole batch, and the same on every replica.
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True, name=f"{name}_batchnorm")(x)
     x = keras.layers.MaxPooling2D(pool_size, name=f"{name}_pool")(x)
     x = keras.layers.LeakyReLU(_SLOPE, name=f"{name}_leaky_relu")(x)
     return keras.layers.Flatten(name=f"{name}_flat")(x)

@@ -36,35 +36,40 @@ class SplitData:
     track_ids: list[str]
     cached: tf.Tensor | None
 
-    def n_batches(self, batch_size: int) -> int:
+    def n_batches(self, batch_size: int, *, n_replicas: int = 1) -> int:
         """Batches an epoch; the last may be smaller."""
-        return math.ceil(self.n_records / batch_size)
+        return math.ceil(self._n_samples(batch_size, n_replicas) / batch_size)
 
-    def training_batches(self, *, batch_size: int, seed: int, n_epochs: int) -> tf.data.Dataset:
+    def training_batches(self, *, batch_size: int, seed: int, n_epochs: int, n_replicas: int = 1) -> tf.data.Dataset:
         """Batches of (log-mel (batch, n_mels, n_frames, 1), label (batch,)) for epochs 0 to n_epochs − 1, one after the other.
 
-        The order of the samples is a function of (seed, epoch) alone.
+        The order of the samples is a function of (seed, epoch) alone; another one for a cached split than for a streamed one.
+        Replicas share a batch evenly: an epoch leaves out as many of its last samples as its last batch has too many.
         """
-        epochs = tf.data.Dataset.range(n_epochs)
+        n_samples = self._n_samples(batch_size, n_replicas)
         epoch = self._cached_epoch if self.cached is not None else self._streamed_epoch
-        batches = epochs.flat_map(lambda number: epoch(number, batch_size=batch_size, seed=seed))
-        return batches.prefetch(tf.data.AUTOTUNE)
+        samples = tf.data.Dataset.range(n_epochs).flat_map(
+            lambda number: epoch(number, seed=seed).take(n_samples).batch(batch_size)
+        )
+        return samples.map(self._samples, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _n_samples(self, batch_size: int, n_replicas: int) -> int:
+        return self.n_records - self.n_records % batch_size % n_replicas
 
     def ordered_batches(self, *, batch_size: int) -> tf.data.Dataset:
         """Batches of log-mels (batch, n_mels, n_frames, 1), once, in the order of the shards."""
         if self.cached is not None:
             return tf.data.Dataset.from_tensor_slices(self.cached).batch(batch_size).prefetch(tf.data.AUTOTUNE)
         records = tf.data.TFRecordDataset(self.files).batch(batch_size)
-        return records.map(lambda serialized: self._parse(serialized)[0], tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return records.map(lambda serialized: self._samples(serialized)[0], tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def _cached_epoch(self, epoch: tf.Tensor, *, batch_size: int, seed: int) -> tf.data.Dataset:
+    def _cached_epoch(self, epoch: tf.Tensor, *, seed: int) -> tf.data.Dataset:
+        """The rows of the cache, in the epoch's order."""
         order = tf.random.experimental.stateless_shuffle(tf.range(self.n_records), seed=_epoch_seed(seed, epoch))
-        labels = tf.constant(self.labels)
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        return batches.map(lambda rows: (tf.gather(self.cached, rows), tf.gather(labels, rows)), tf.data.AUTOTUNE)
+        return tf.data.Dataset.from_tensor_slices(order)
 
-    def _streamed_epoch(self, epoch: tf.Tensor, *, batch_size: int, seed: int) -> tf.data.Dataset:
-        """Shards in another order each epoch, several read at a time, and blocks of records that are shuffled.
+    def _streamed_epoch(self, epoch: tf.Tensor, *, seed: int) -> tf.data.Dataset:
+        """Serialized records: shards in another order each epoch, several read at a time, and blocks of records shuffled.
 
         Records of a shard are already in random order, so that neighbours are of different tracks.
         """
@@ -77,11 +82,13 @@ class SplitData:
             block_seed = tf.random.experimental.stateless_fold_in(epoch_seed, number)
             return tf.random.experimental.stateless_shuffle(block, seed=block_seed)
 
-        blocks = records.batch(_SHUFFLE_RECORDS).enumerate().map(shuffled)
-        return blocks.unbatch().batch(batch_size).map(self._parse, tf.data.AUTOTUNE)
+        return records.batch(_SHUFFLE_RECORDS).enumerate().map(shuffled).unbatch()
 
-    def _parse(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        record = schema.parse_batch(serialized, shape=self.shape)
+    def _samples(self, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A batch of rows of the cache, or of serialized records, to log-mels and labels."""
+        if self.cached is not None:
+            return tf.gather(self.cached, batch), tf.gather(tf.constant(self.labels), batch)
+        record = schema.parse_batch(batch, shape=self.shape)
         return record[schema.LOG_MEL][..., tf.newaxis], record[schema.LABEL]
 
 
@@ -89,7 +96,7 @@ def _epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), epoch])
 
 
-def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: int, for_training: bool = False) -> SplitData:
+def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: float, for_training: bool = False) -> SplitData:
     """Opens one split: reads it once, for labels and track ids and, where they fit, the log-mels.
 
     Args:

@@ -5,10 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-from keras_model.front_end import FRONT_END_FILE, FrontEnd
-from keras_model.options import DEFAULT_DATA, TrainOptions, UsageError
+from keras_model.argument_types import at_least_zero
+from keras_model.front_end import FrontEnd
+from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
-from keras_model.run import MODEL_FILE
+from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE
+from tfrecords.errors import UsageError
 from tfrecords.manifest import DatasetError, Manifest, read_dataset
 
 
@@ -22,7 +24,9 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the dataset")
     parser.add_argument("--split", default="test", help="split to evaluate on")
-    parser.add_argument("--cache-gib", type=float, default=TrainOptions.cache_gib, help="keep a split of this size in memory")
+    parser.add_argument(
+        "--cache-gib", type=at_least_zero, default=TrainOptions.cache_gib, help="keep a split up to this size in memory"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
     return parser.parse_args(arguments)
@@ -34,7 +38,7 @@ def read_run(run: Path) -> FrontEnd:
     Raises:
         UsageError: If the folder holds no finished run.
     """
-    for name in (MODEL_FILE, FRONT_END_FILE):
+    for name in (MODEL_FILE, FRONT_END_FILE, METRICS_FILE):
         if not (run / name).is_file():
             raise UsageError(f"{run} is no finished run: it has no {name}")
     try:
@@ -68,21 +72,25 @@ def main(arguments: list[str]) -> int:
         manifest = read_dataset(options.data)
         check_fits(front_end, manifest, options.data)
         manifest.shards_of(options.split)
-    except (UsageError, DatasetError) as error:
+    except UsageError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     load_tensorflow(verbose=options.verbose)
     from keras_model.dataset import load_split
     from keras_model.training import evaluate_model, load_model
 
-    split = load_split(options.data, manifest, options.split, cache_bytes=int(options.cache_gib * 2**30))
-    evaluation = evaluate_model(load_model(options.run / MODEL_FILE), split, manifest.genres)
+    try:
+        model = load_model(options.run / MODEL_FILE)
+    except UsageError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    split = load_split(options.data, manifest, options.split, cache_bytes=options.cache_gib * 2**30)
+    evaluation = evaluate_model(model, split, manifest.genres)
     result = evaluation.to_dict()
     if options.json:
         print(json.dumps({"corpus": manifest.corpus.name, "synthetic": manifest.corpus.synthetic} | result))
         return 0
-    synthetic = " (SYNTHETIC)" if manifest.corpus.synthetic else ""
-    print(f"{options.run} on split {options.split} of {manifest.corpus.name}{synthetic}: {result['n_tracks']} tracks")
+    print(f"{options.run} on split {options.split} of {manifest.corpus.title}: {result['n_tracks']} tracks")
     for name, title in (("raw", "raw"), ("maximum", "maximum probability"), ("majority", "majority vote")):
         print(f"  {title:20} {result[name]:7.2%}")
     return 0

@@ -36,22 +36,25 @@ class Evaluation:
     @property
     def accuracies(self) -> dict[str, float]:
         """Raw, maximum-probability and majority-vote accuracy, in 0..1."""
-        confusions = {"raw": self.raw_confusion, "maximum": self.maximum_confusion, "majority": self.majority_confusion}
-        return {name: float(np.trace(confusion) / confusion.sum()) for name, confusion in confusions.items()}
+        return {name: float(np.trace(confusion) / confusion.sum()) for name, confusion in self._confusions.items()}
 
-    def to_dict(self) -> dict[str, Any]:
-        """What `metrics.json` holds: overall, per genre and per track."""
-        per_genre = {
+    @property
+    def per_genre(self) -> dict[str, dict[str, float]]:
+        """The three accuracies of each genre's own chunks and tracks."""
+        return {
             genre: {
                 name: float(confusion[label, label] / max(1, confusion[label].sum()))
-                for name, confusion in (
-                    ("raw", self.raw_confusion),
-                    ("maximum", self.maximum_confusion),
-                    ("majority", self.majority_confusion),
-                )
+                for name, confusion in self._confusions.items()
             }
             for label, genre in enumerate(self.genres)
         }
+
+    @property
+    def _confusions(self) -> dict[str, NDArray[np.int64]]:
+        return {"raw": self.raw_confusion, "maximum": self.maximum_confusion, "majority": self.majority_confusion}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `metrics.json` holds: overall, per genre and per track."""
         votes = self.votes
         tracks = {
             track_id: {
@@ -68,7 +71,7 @@ class Evaluation:
             "cross_entropy": self.cross_entropy,
             "n_chunks": int(self.raw_confusion.sum()),
             "n_tracks": len(votes.track_ids),
-            "per_genre": per_genre,
+            "per_genre": self.per_genre,
             "raw_confusion": self.raw_confusion.tolist(),
             "maximum_confusion": self.maximum_confusion.tolist(),
             "majority_confusion": self.majority_confusion.tolist(),

@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.front_end import FRONT_END_FILE, FrontEnd
+from keras_model.front_end import FrontEnd
+from keras_model.run_folder import FRONT_END_FILE, TrainingError
+from keras_model.saved_model import load_saved_model
 from keras_model.served_model import ServedModel
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec
@@ -20,8 +22,8 @@ FEATURE_TOLERANCE = 1e-4
 PROBABILITY_TOLERANCE = 1e-5
 
 
-class ExportError(RuntimeError):
-    """A SavedModel that does not compute what the pipeline and the network compute. It was not published."""
+class ExportError(TrainingError):
+    """A SavedModel that was not published: it cannot be written, or does not compute what pipeline and network compute."""
 
 
 def export_model(model: keras.Model, front_end: FrontEnd, *, folder: Path) -> Path:
@@ -38,7 +40,10 @@ def export_model(model: keras.Model, front_end: FrontEnd, *, folder: Path) -> Pa
     Raises:
         ExportError: If the reloaded model's features differ from the pipeline's, or its probabilities from the network's.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"the export folder {folder} cannot be made: {error.strerror}") from error
     version = 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=0)
     with _unpublished(folder) as unpublished:
         asset = unpublished / FRONT_END_FILE
@@ -46,7 +51,8 @@ def export_model(model: keras.Model, front_end: FrontEnd, *, folder: Path) -> Pa
         served = ServedModel(model, front_end, asset)
         saved = unpublished / "saved_model"
         tf.saved_model.save(served, str(saved), signatures=served.signatures())
-        _check(saved, model, front_end.spec)
+        with tf.device("CPU:0"):  # a GPU may round to TensorFloat-32, on both sides but not alike
+            _check(saved, model, front_end.spec)
         # Last and at once: TF Serving polls the folder for versions.
         saved.rename(folder / str(version))
     return folder / str(version)
@@ -63,7 +69,7 @@ def _unpublished(folder: Path) -> Iterator[Path]:
 
 
 def _check(saved: Path, model: keras.Model, spec: LogMelSpec) -> None:
-    reloaded = tf.saved_model.load(str(saved))
+    reloaded = load_saved_model(saved)
     chunks = check_signals(spec)
     expected = log_mel(chunks, spec=spec)
     features = reloaded.log_mel(tf.constant(chunks)).numpy()
@@ -72,7 +78,7 @@ def _check(saved: Path, model: keras.Model, spec: LogMelSpec) -> None:
         raise ExportError(
             f"the served log-mels differ from the pipeline's by {difference:.2g}, more than {FEATURE_TOLERANCE:.0e}"
         )
-    probabilities = np.asarray(model(expected[..., np.newaxis], training=False))
+    probabilities = model.predict(expected[..., np.newaxis], verbose=0)  # as a graph, with the fusions of the served one
     served = reloaded.signatures["serving_default"](log_mel=tf.constant(expected))["probabilities"].numpy()
     difference = float(np.abs(served - probabilities).max())
     if not difference <= PROBABILITY_TOLERANCE:

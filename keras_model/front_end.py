@@ -4,11 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from keras_model.run_folder import FRONT_END_FILE
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
-
-FRONT_END_FILE = "front_end.json"
 
 
 @dataclass(frozen=True, kw_only=True)

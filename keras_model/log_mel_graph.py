@@ -25,9 +25,10 @@ def log_mel_graph(chunks: tf.Tensor, *, spec: LogMelSpec) -> tf.Tensor:
     window = np.pad(periodic_hann(spec.win_length), (margin, spec.n_fft - spec.win_length - margin))
     frames = tf.signal.frame(padded, spec.n_fft, spec.hop_length)[:, : spec.n_frames]  # (n_chunks, frames, n_fft)
     magnitude = tf.abs(tf.signal.rfft(frames * window))  # (n_chunks, frames, n_fft // 2 + 1) float64
-    spectrum = tf.cast(magnitude**spec.power, tf.float32)
-    mel = tf.linalg.matmul(spectrum, mel_filter_bank(spec), transpose_b=True) + spec.log_offset  # (n_chunks, frames, n_mels)
-    logarithm = tf.math.log(mel)
+    # float64 here too: in float32 a GPU may multiply matrices with TensorFloat-32, which has 10 bits.
+    bank = mel_filter_bank(spec).astype(np.float64)
+    mel = tf.cast(tf.linalg.matmul(magnitude**spec.power, bank, transpose_b=True), tf.float32)  # (n_chunks, frames, n_mels)
+    logarithm = tf.math.log(mel + spec.log_offset)
     if spec.log_base == "10":
         logarithm /= np.float32(np.log(10.0))
     features = tf.transpose(logarithm, (0, 2, 1))  # (n_chunks, n_mels, frames)

@@ -7,10 +7,6 @@ from typing import Any
 DEFAULT_DATA = Path("data/tfrecords")
 
 
-class UsageError(ValueError):
-    """What was asked for cannot be done as asked; the message is meant for the user."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Options of one run; the defaults are the paper's.

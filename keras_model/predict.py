@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-from keras_model.options import UsageError
 from keras_model.prediction import Prediction, Predictor, find_saved_model
 from keras_model.quiet import load_tensorflow
-from tfrecords.audio import UnusableAudioError
+from tfrecords.audio import UnusableAudioError, read_audio_file
+from tfrecords.errors import UsageError
 
 _BAR_CHARACTERS = 40
 
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     failed = False
     for path in options.files:
         try:
-            prediction = predictor.predict(path.read_bytes())
+            prediction = predictor.predict(read_audio_file(path))
         except (UnusableAudioError, OSError) as error:
             failed = True
             reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -1,5 +1,6 @@
 """An exported model and audio files to genres."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -7,10 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.front_end import FRONT_END_FILE, FrontEnd
-from keras_model.options import UsageError
+from keras_model.front_end import FrontEnd
+from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE
 from keras_model.voting import TrackVotes, vote
 from tfrecords.audio import UnusableAudioError, decode_audio
+from tfrecords.errors import UsageError
 from tfrecords.log_mel import cut_chunks, log_mel
 
 _BATCH = 64
@@ -52,12 +54,17 @@ class Prediction:
 def find_saved_model(path: Path) -> Path:
     """The SavedModel that a path means: a run's folder, a folder of versions (then the newest), or a version itself.
 
+    A run's `metrics.json` names the folder that it was exported to.
+
     Raises:
         UsageError: If there is none.
     """
     if (path / "saved_model.pb").is_file():
         return path
-    for folder in (path / "export", path):
+    folders = [path / "export", path]
+    if (path / METRICS_FILE).is_file():
+        folders.append(Path(json.loads((path / METRICS_FILE).read_text(encoding="utf-8"))["options"]["export"]))
+    for folder in folders:
         versions = [child for child in folder.glob("*") if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
         if versions:
             return max(versions, key=lambda child: int(child.name))
@@ -81,13 +88,19 @@ class Predictor:
         """Loads the model that `find_saved_model` finds.
 
         Raises:
-            UsageError: If there is none.
+            UsageError: If there is none, or it is not one that train.py exported.
         """
-        import tensorflow as tf  # after the path has been looked at
+        import tensorflow as tf  # heavy; a command line looks at its arguments first
+
+        from keras_model.saved_model import load_saved_model
 
         saved_model = find_saved_model(path)
-        front_end = FrontEnd.from_json((saved_model / "assets" / FRONT_END_FILE).read_text(encoding="utf-8"))
-        return cls(tf.saved_model.load(str(saved_model)), front_end)
+        try:
+            front_end = FrontEnd.from_json((saved_model / "assets" / FRONT_END_FILE).read_text(encoding="utf-8"))
+            return cls(load_saved_model(saved_model), front_end)
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"{saved_model} is no whole model that train.py exported: {reason}") from error
 
     def predict(self, data: bytes) -> Prediction:
         """Classifies a file by all of its candidate chunks.

@@ -18,7 +18,7 @@ def _native_stderr_kept_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(screen, held.read())
             raise
@@ -35,6 +35,7 @@ def load_tensorflow(*, verbose: bool = False) -> None:
     Args:
         verbose: Whether all of its messages are shown, at load and later.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects use
     if verbose:
         import tensorflow
 
@@ -46,4 +47,4 @@ def load_tensorflow(*, verbose: bool = False) -> None:
         tensorflow.zeros(())  # the first operation starts the devices, which are announced too
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="keras|tensorflow")
+    warnings.filterwarnings("ignore", module=r"(keras|tensorflow)(\.|$)")

@@ -7,8 +7,7 @@ from typing import Any
 import jinja2
 
 from keras_model.figures import accuracy_curves, confusion_matrix, loss_curves
-
-REPORT_FILE = "report.html"
+from keras_model.run_folder import REPORT_FILE
 
 
 def write_report(metrics: dict[str, Any], *, folder: Path) -> Path:
@@ -25,11 +24,12 @@ def write_report(metrics: dict[str, Any], *, folder: Path) -> Path:
     figures.mkdir(exist_ok=True)
     genres = metrics["dataset"]["genres"]
     final = metrics["final"]
+    title = f"{metrics['corpus']['name']} (SYNTHETIC)" if metrics["corpus"]["synthetic"] else ""
     if metrics["epochs"]:
-        accuracy_curves(metrics["epochs"], figures / "accuracy.png")
-        loss_curves(metrics["epochs"], figures / "loss.png")
-    confusion_matrix(final["raw_confusion"], genres, figures / "confusion_raw.png", unit="chunks")
-    confusion_matrix(final["maximum_confusion"], genres, figures / "confusion_maximum.png", unit="tracks")
+        accuracy_curves(metrics["epochs"], figures / "accuracy.png", title=title)
+        loss_curves(metrics["epochs"], figures / "loss.png", title=title)
+    confusion_matrix(final["raw_confusion"], genres, figures / "confusion_raw.png", unit="chunks", title=title)
+    confusion_matrix(final["maximum_confusion"], genres, figures / "confusion_maximum.png", unit="tracks", title=title)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_model"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )

@@ -2,19 +2,25 @@
 
 import json
 import platform
-import shlex
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_model.front_end import FRONT_END_FILE, FrontEnd
-from keras_model.options import DEFAULT_DATA, TrainOptions, UsageError
-from tfrecords.manifest import DatasetError, Manifest, read_dataset
+from keras_model.front_end import FrontEnd
+from keras_model.options import DEFAULT_DATA, TrainOptions
+from keras_model.run_folder import FRONT_END_FILE, HISTORY_FILE, METRICS_FILE, MODEL_FILE
+from tfrecords.command import python_command
+from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import PRESETS
+from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
 
-MODEL_FILE = "model.keras"
-METRICS_FILE = "metrics.json"
-HISTORY_FILE = "history.csv"
+if TYPE_CHECKING:
+    from keras_model.training import TrainedModel
+
 _PACKAGES = ("gtzan-genres", "tensorflow", "keras", "numpy")
 
 
@@ -22,24 +28,34 @@ def check_data(options: TrainOptions) -> Manifest:
     """Reads the dataset's manifest and checks its shards.
 
     Raises:
-        DatasetError: If there is no whole dataset; where there is none at all, with the command that makes one.
+        DatasetError: If there is no whole dataset, with the command that makes one; or if it was made with another spec than its
+            preset has here.
     """
-    if not options.data.exists():
-        raise DatasetError(
-            f"there is no dataset in {options.data}; make one with: python run_pipeline.py --runner DirectRunner"
-            + ("" if options.data == DEFAULT_DATA else f" --output {shlex.quote(str(options.data))}")
-        )
-    return read_dataset(options.data)
+    if not (options.data / MANIFEST_FILE).is_file():
+        output = () if options.data == DEFAULT_DATA else ("--output", options.data)
+        command = python_command("run_pipeline.py", "--runner", "DirectRunner", *output)
+        there = f"{options.data} has no {MANIFEST_FILE}" if options.data.exists() else f"there is no {options.data}"
+        raise DatasetError(f"no dataset: {there}; make one with: {command}")
+    manifest = read_dataset(options.data)
+    preset = PRESETS.get(manifest.preset)
+    if preset != manifest.spec:
+        raise DatasetError(f"{options.data} was made with another spec than preset {manifest.preset!r} has in this version")
+    return manifest
 
 
 def check_output(options: TrainOptions) -> None:
-    """Refuses an output folder that holds anything: a run is never mixed with another.
+    """Refuses an output folder that holds anything, for a run is never mixed with another, and an export folder that is none.
 
     Raises:
         UsageError: Naming the folder.
     """
     if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
         raise UsageError(f"the output {options.output} exists; choose another --output")
+    for folder in (options.output, options.export_folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
 def train(options: TrainOptions, manifest: Manifest) -> bool:
@@ -47,6 +63,10 @@ def train(options: TrainOptions, manifest: Manifest) -> bool:
 
     Returns:
         Whether Ctrl-C ended the training early; everything is written all the same.
+
+    Raises:
+        DivergedError: If the loss became no number.
+        ExportError: If the SavedModel was not published; everything else was written.
     """
     import keras  # heavy; `check_data` comes before TensorFlow is loaded
 
@@ -54,8 +74,10 @@ def train(options: TrainOptions, manifest: Manifest) -> bool:
     from keras_model.report import write_report
     from keras_model.training import fit, load_model
 
-    options.output.mkdir(parents=True, exist_ok=True)
-    print(_data_line(manifest), flush=True)
+    note = ": accuracies on it say nothing about music" if manifest.corpus.synthetic else ""
+    print(
+        f"Data     {manifest.corpus.title}{note}; preset {manifest.preset}, fingerprint {manifest.fingerprint[:16]}", flush=True
+    )
     started = time.monotonic()
     callbacks = [
         keras.callbacks.CSVLogger(options.output / HISTORY_FILE),
@@ -63,14 +85,35 @@ def train(options: TrainOptions, manifest: Manifest) -> bool:
     ]
     trained = fit(options, manifest, callbacks)
     seconds = time.monotonic() - started
-    if trained.interrupted:
-        print("\nInterrupted: saving what was trained so far.", flush=True)
+    with _ctrl_c_ignored():  # it takes seconds, and a second Ctrl-C must not cost what the first one saves
+        if trained.interrupted:
+            print("\nInterrupted: saving what was trained so far.", flush=True)
+        trained.model.save(options.output / MODEL_FILE)
+        front_end = FrontEnd.of(manifest)
+        (options.output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
+        metrics = _metrics(options, manifest, trained, seconds)
+        report = write_report(metrics, folder=options.output)
+        text = json.dumps(metrics, indent=1, allow_nan=False)
+        (options.output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
+        _print_result(options, metrics, report)
+        exported = export_model(load_model(options.output / MODEL_FILE), front_end, folder=options.export_folder)
+    print(f"SavedModel  {exported}")
+    print(f"Classify    {python_command('-m', 'keras_model.predict', options.output, 'FILE.wav')}")
+    return trained.interrupted
 
-    trained.model.save(options.output / MODEL_FILE)
-    front_end = FrontEnd.of(manifest)
-    (options.output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
-    exported = export_model(load_model(options.output / MODEL_FILE), front_end, folder=options.export_folder)
-    metrics = {
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel", seconds: float) -> dict[str, Any]:
+    """What `metrics.json` holds."""
+    return {
         "corpus": {"name": manifest.corpus.name, "synthetic": manifest.corpus.synthetic},
         "final": trained.evaluation.to_dict(),
         "epochs": trained.epochs,
@@ -85,20 +128,9 @@ def train(options: TrainOptions, manifest: Manifest) -> bool:
             "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
         },
         "training_seconds": seconds,
-        "replicas": trained.n_replicas,
+        "devices": trained.devices,
         "versions": _versions(),
-        "export": str(exported),
     }
-    report = write_report(metrics, folder=options.output)
-    # Last: a run with metrics.json is a whole one.
-    (options.output / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    _print_result(options, metrics, report)
-    return trained.interrupted
-
-
-def _data_line(manifest: Manifest) -> str:
-    synthetic = " (SYNTHETIC: accuracies on it say nothing about music)" if manifest.corpus.synthetic else ""
-    return f"Data     {manifest.corpus.name}{synthetic}, preset {manifest.preset}, fingerprint {manifest.fingerprint[:16]}"
 
 
 def _versions() -> dict[str, str]:
@@ -119,6 +151,4 @@ def _print_result(options: TrainOptions, metrics: dict[str, Any], report: Path) 
     print(f"  maximum probability  {final['maximum']:7.2%}   tracks")
     print(f"  majority vote        {final['majority']:7.2%}   tracks")
     print(f"Report      {report}")
-    print(f"Metrics     {options.output / METRICS_FILE}")
-    print(f"SavedModel  {metrics['export']}")
-    print(f"Classify    python -m keras_model.predict {shlex.quote(str(options.output))} FILE.wav")
+    print(f"Metrics     {options.output / METRICS_FILE}", flush=True)

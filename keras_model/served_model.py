@@ -62,8 +62,8 @@ class ServedModel(tf.Module):
         probabilities, votes, n_chunks = tf.map_fn(
             self._classify_file, audio, fn_output_signature=(tf.float32, tf.float32, tf.int32)
         )
-        # A mean is at most 1, so half of it adds less than one vote: it decides between equal counts alone.
-        majority = tf.argmax(votes + probabilities / 2, axis=1)
+        tied = votes == tf.reduce_max(votes, axis=1, keepdims=True)
+        majority = tf.argmax(tf.where(tied, probabilities, -1.0), axis=1)
         return {
             "probabilities": probabilities,
             "genres": tf.tile(self._genres[tf.newaxis], (tf.shape(probabilities)[0], 1)),

@@ -12,9 +12,15 @@ from keras_model.classifiers import shallow
 from keras_model.dataset import SplitData, load_split
 from keras_model.evaluation import Evaluation, evaluate
 from keras_model.options import TrainOptions
+from keras_model.run_folder import TrainingError
+from tfrecords.errors import UsageError
 from tfrecords.manifest import Manifest
 
 _EVALUATION_BATCH = 256
+
+
+class DivergedError(TrainingError):
+    """A training whose loss is no number any more."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,16 +30,17 @@ class TrainedModel:
     Attributes:
         model: The network after its last step.
         evaluation: Of that network on the test split.
-        epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and the test split's.
+        epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and the test split's accuracies, overall
+            and per genre.
         interrupted: Whether Ctrl-C ended it early.
-        n_replicas: Devices that shared each batch.
+        devices: What shared each batch.
     """
 
     model: keras.Model
     evaluation: Evaluation
-    epochs: list[dict[str, float]]
+    epochs: list[dict[str, Any]]
     interrupted: bool
-    n_replicas: int
+    devices: list[str]
 
 
 class EvaluateTracks(keras.callbacks.Callback):
@@ -43,15 +50,22 @@ class EvaluateTracks(keras.callbacks.Callback):
         super().__init__()
         self._test = test
         self._genres = genres
-        self.epochs: list[dict[str, float]] = []
+        self.epochs: list[dict[str, Any]] = []
+        self.latest: Evaluation | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluates; must stand before the callbacks that write the logs."""
-        evaluation = evaluate_model(self.model, self._test, self._genres)
         assigned = logs if logs is not None else {}
+        if not np.isfinite(assigned["loss"]):
+            raise DivergedError(f"the loss became {assigned['loss']} in epoch {epoch + 1}; a lower --learning-rate may help")
+        evaluation = self.latest = evaluate_model(self.model, self._test, self._genres)
         assigned |= {f"test_{name}": value for name, value in evaluation.accuracies.items()}
         assigned["test_cross_entropy"] = evaluation.cross_entropy
-        self.epochs.append({name: float(value) for name, value in assigned.items()})
+        self.epochs.append({name: float(value) for name, value in assigned.items()} | {"per_genre": evaluation.per_genre})
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """The latest evaluation is of another network from now on."""
+        self.latest = None
 
 
 def evaluate_model(model: keras.Model, split: SplitData, genres: tuple[str, ...]) -> Evaluation:
@@ -61,10 +75,7 @@ def evaluate_model(model: keras.Model, split: SplitData, genres: tuple[str, ...]
 
 
 def build_model(options: TrainOptions, manifest: Manifest) -> keras.Model:
-    """The network that the options name, for a dataset, compiled as in the paper.
-
-    XLA is left to Keras on GPUs and off on CPUs, where it runs these convolutions two to three times slower.
-    """
+    """The network that the options name, for a dataset, compiled as in the paper."""
     model = shallow(
         manifest.spec.shape,
         n_genres=len(manifest.genres),
@@ -77,7 +88,6 @@ def build_model(options: TrainOptions, manifest: Manifest) -> keras.Model:
         optimizer=keras.optimizers.Adam(options.learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy")],
-        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
     )
     return model
 
@@ -92,31 +102,41 @@ def fit(options: TrainOptions, manifest: Manifest, callbacks: list[keras.callbac
 
     Returns:
         The network, also where Ctrl-C ended the training early.
+
+    Raises:
+        UsageError: If the devices cannot share a batch evenly.
+        DivergedError: If the loss is no number any more.
     """
     keras.utils.set_random_seed(options.seed)
-    cache_bytes = int(options.cache_gib * 2**30)
+    cache_bytes = options.cache_gib * 2**30
     train = load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True)
     test = load_split(options.data, manifest, "test", cache_bytes=cache_bytes)
-    strategy = tf.distribute.MirroredStrategy(_devices())
+    devices = _devices()
+    if options.batch_size % len(devices):
+        raise UsageError(f"the batch size must be a multiple of {len(devices)}, the number of devices, got {options.batch_size}")
+    print(f"Devices  {', '.join(devices)}", flush=True)
+    strategy = tf.distribute.MirroredStrategy(devices)
     with strategy.scope():
         model = build_model(options, manifest)
     track_accuracy = EvaluateTracks(test, manifest.genres)
     interrupted = False
     try:
         model.fit(
-            train.training_batches(batch_size=options.batch_size, seed=options.seed, n_epochs=options.epochs),
+            train.training_batches(
+                batch_size=options.batch_size, seed=options.seed, n_epochs=options.epochs, n_replicas=len(devices)
+            ),
             epochs=options.epochs,
-            steps_per_epoch=train.n_batches(options.batch_size),
+            steps_per_epoch=train.n_batches(options.batch_size, n_replicas=len(devices)),
             callbacks=[track_accuracy, *callbacks],
         )
     except KeyboardInterrupt:
         interrupted = True
     return TrainedModel(
         model=model,
-        evaluation=evaluate_model(model, test, manifest.genres),
+        evaluation=track_accuracy.latest or evaluate_model(model, test, manifest.genres),
         epochs=track_accuracy.epochs,
         interrupted=interrupted,
-        n_replicas=strategy.num_replicas_in_sync,
+        devices=devices,
     )
 
 
@@ -127,5 +147,12 @@ def _devices() -> list[str]:
 
 
 def load_model(path: Path) -> Any:
-    """Loads a network that a run saved; for inference, so without optimiser."""
-    return keras.models.load_model(path, compile=False)
+    """Loads a network that a run saved; for inference, so without optimiser.
+
+    Raises:
+        UsageError: If it cannot be loaded.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from error

@@ -61,7 +61,6 @@ def vote(probabilities: NDArray[np.floating], track_ids: Sequence[str]) -> Track
         probability=summed / n_chunks,
         votes=votes,
         maximum=summed.argmax(axis=1),
-        # A sum of probabilities is at most n_chunks, so this adds less than one vote: it decides between equal counts alone.
-        majority=(votes + summed / (n_chunks + 1)).argmax(axis=1),
+        majority=np.where(votes == votes.max(axis=1, keepdims=True), summed, -1.0).argmax(axis=1),
         product=log_summed.argmax(axis=1),
     )

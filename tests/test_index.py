@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.index import InputError, index_corpus
+from beam_pipeline.index import index_corpus
+from tfrecords.errors import UsageError
 
 WriteCorpus = Callable[..., Path]
 
@@ -54,13 +55,28 @@ def test_listing_order_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_corpus_may_say_what_it_is(tmp_path: Path) -> None:
-    touch(tmp_path / "a" / "1.wav", tmp_path / "b" / "1.wav")
-    (tmp_path / "corpus.json").write_text('{"name": "beeps", "synthetic": true}')
-    info = index_corpus(tmp_path).info
-    assert (info.name, info.synthetic) == ("beeps", True)
-    (tmp_path / "corpus.json").write_text('{"name": "beeps", "synthetic": "yes"}')
-    with pytest.raises(InputError, match=r"corpus\.json must read"):
-        index_corpus(tmp_path)
+    touch(tmp_path / "genres" / "a" / "1.wav", tmp_path / "genres" / "b" / "1.wav")
+    (tmp_path / "genres" / "corpus.json").write_text('{"name": "beeps", "synthetic": true}')
+    for folder in (tmp_path, tmp_path / "genres"):
+        info = index_corpus(folder).info
+        assert (info.name, info.synthetic) == ("beeps", True)
+    for text in ('{"name": "beeps", "synthetic": "yes"}', '{"name": "a\\nb"}', "[]", "{"):
+        (tmp_path / "genres" / "corpus.json").write_text(text)
+        with pytest.raises(UsageError, match=r"corpus\.json"):
+            index_corpus(tmp_path)
+
+
+def test_links_that_form_a_loop_add_no_tracks(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "deep" / "1.wav", tmp_path / "b" / "1.wav")
+    (tmp_path / "a" / "up").symlink_to("..")
+    (tmp_path / "a" / "deep" / "self").symlink_to(".")
+    (tmp_path / "b" / "own").symlink_to(tmp_path / "b")
+    assert [track.path for track in index_corpus(tmp_path).tracks] == ["a/deep/1.wav", "b/1.wav"]
+
+
+def test_unusual_names_are_names(tmp_path: Path) -> None:
+    touch(tmp_path / "hip hop, 90's" / "x\u3000y (1) [2] ❤️.wav", tmp_path / "日本" / "<b>.wav")
+    assert len(index_corpus(tmp_path).tracks) == 2
 
 
 @pytest.mark.parametrize(
@@ -72,17 +88,17 @@ def test_a_corpus_may_say_what_it_is(tmp_path: Path) -> None:
         (["only/1.wav", "only/2.wav", "empty/readme.txt"], "holds one label alone, 'only'"),
         (["a/1.wav", "a/1.au", "b/1.wav"], r"more than once, for instance a/1\.au and a/1\.wav are both 'a\.1'"),
         (["a/1.wav", "a/a.1.wav", "b/1.wav"], r"a/1\.wav and a/a\.1\.wav are both 'a\.1'"),
-        (["a/1\n.wav", "b/1.wav"], "not printable UTF-8: 'a/1"),
-        (["a/1\udcff.wav", "b/1.wav"], "not printable UTF-8"),
+        (["a/1\n.wav", "b/1.wav"], "control characters or is not UTF-8: 'a/1"),
+        (["a/1\udcff.wav", "b/1.wav"], "is not UTF-8"),
     ],
 )
 def test_unusable_folders(tmp_path: Path, names: list[str], message: str) -> None:
     touch(*(tmp_path / name for name in names))
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         index_corpus(tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no folder .*nowhere"):
+    with pytest.raises(UsageError, match="there is no folder .*nowhere"):
         index_corpus(tmp_path / "nowhere")

@@ -88,13 +88,13 @@ def test_agrees_with_librosa(name: str) -> None:
     np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_the_served_graph_agrees(name: str) -> None:
     import tensorflow as tf
 
     from keras_model.log_mel_graph import log_mel_graph
 
-    spec = PRESETS[name]
+    spec = VARIANTS[name]
     chunks = signals(spec)
     np.testing.assert_allclose(log_mel_graph(tf.constant(chunks), spec=spec), log_mel(chunks, spec=spec), rtol=0, atol=1e-4)
 

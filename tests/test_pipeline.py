@@ -3,8 +3,11 @@
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +18,12 @@ import pytest
 import soundfile
 
 import run_pipeline
-from beam_pipeline.build_dataset import BuildError, BuildResult, build_dataset
+from beam_pipeline.build_dataset import BuildResult, RejectedError, build_dataset
 from beam_pipeline.demo_corpus import N_DEMO_TRACKS, STYLES, synthesise, write_demo_track
 from beam_pipeline.options import BuildOptions, MaxRejected
+from beam_pipeline.output_folder import staging_folder
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE
+from tfrecords.errors import UsageError
 from tfrecords.framing import read_records
 from tfrecords.manifest import read_dataset, read_manifest
 from tfrecords.schema import Record, decode
@@ -167,7 +172,7 @@ BAD_TRACKS = {
     "short": (np.zeros(40000, np.float32), "too short: 1.81 s hold 2 candidate chunks of the 4 asked for, which need 2.32 s"),
     "nan": (np.full(SAMPLE_RATE * 3, np.nan, np.float32), "holds samples that are NaN or infinite"),
     "no-samples": (np.zeros(0, np.float32), "holds no samples"),
-    "overflow": (np.full(SAMPLE_RATE * 3, 3e38, np.float32), "not finite"),
+    "overflow": (np.full(SAMPLE_RATE * 3, 3e38, np.float32), "holds samples beyond"),
 }
 
 
@@ -185,16 +190,18 @@ def test_bad_tracks_are_left_out_and_listed(
     for name, (content, _) in BAD_TRACKS.items():
         write_bad_track(corpus / "genres" / "hum" / f"bad-{name}.wav", content)
     os.symlink("/nowhere/at/all", corpus / "genres" / "hum" / "bad-link.wav")
-    reasons = {f"hum.bad-{name}": reason for name, (_, reason) in BAD_TRACKS.items()} | {"hum.bad-link": "No such file"}
+    os.mkfifo(corpus / "genres" / "hum" / "bad-pipe.wav")
+    reasons = {f"hum.bad-{name}": reason for name, (_, reason) in BAD_TRACKS.items()}
+    reasons |= {"hum.bad-link": "No such file", "hum.bad-pipe": "is not a regular file"}
     output = tmp_path / "out"
     options = ["--input", str(corpus), "--output", str(output), "--chunks-per-track", "4", "--workers", "1"]
-    assert run_pipeline.main([*options, "--max-rejected", "7"]) == 0
+    assert run_pipeline.main([*options, "--max-rejected", "8"]) == 0
     rejected = {track["track_id"]: track["reason"] for track in json_lines(output / "rejected.jsonl")}
     assert set(rejected) == set(reasons)
     for track_id, reason in reasons.items():
         assert reason in rejected[track_id]
     screen = capsys.readouterr().out
-    assert "Left out 7 track(s)" in screen
+    assert "Left out 8 track(s)" in screen
     assert all(f"hum/{track_id[4:]}.wav: {reason}" in screen for track_id, reason in rejected.items())
     manifest = read_dataset(output)
     assert sum(split.n_tracks for split in manifest.splits.values()) == 18
@@ -209,10 +216,7 @@ def test_too_many_rejected_tracks_fail_the_run(
         write_bad_track(corpus / "genres" / "noise" / f"bad-{number}.wav", b"x")
     status, error = run_main("--input", corpus, "--output", output, capsys=capsys)
     assert status == 1
-    assert error.startswith(
-        "run_pipeline.py: 2 of 14 tracks cannot be used, more than --max-rejected allows (1); they are listed in"
-    )
-    assert "\n" not in error
+    assert error == "run_pipeline.py: 2 of 14 tracks cannot be used, more than --max-rejected allows (1)"
     assert [path.name for path in output.iterdir()] == ["rejected.jsonl"]
     assert len(json_lines(output / "rejected.jsonl")) == 2
     # What a failed run leaves does not stand in the way of the next.
@@ -224,7 +228,7 @@ def test_a_genre_without_a_usable_track_fails_the_run(write_corpus: WriteCorpus,
     corpus = write_corpus()
     for path in (corpus / "genres" / "hum").iterdir():
         path.write_bytes(b"x")
-    with pytest.raises(BuildError, match="no track of genre 'hum' in split 'train' can be used"):
+    with pytest.raises(RejectedError, match="no track of genre 'hum' in split 'train' can be used"):
         build(corpus, tmp_path / "out", max_rejected=MaxRejected(tracks=4))
     assert not (tmp_path / "out" / "dataset.json").exists()
 
@@ -234,7 +238,8 @@ def test_one_rejected_track_is_allowed_by_default() -> None:
     assert MaxRejected.parse("3").of(1000) == 3
     assert MaxRejected.parse("0").of(1000) == 0
     assert MaxRejected.parse("2.5%").of(1000) == 25
-    for text in ("", "-1", "1.5", "101%", "many", "%"):
+    assert [MaxRejected.parse(f"{percent}%").of(100) for percent in (29, 57)] == [29, 57]
+    for text in ("", "-1", "1.5", "101%", "many", "%", "nan%"):
         with pytest.raises(ValueError, match=r".+"):
             MaxRejected.parse(text)
 
@@ -253,6 +258,88 @@ def test_an_output_that_exists_needs_overwrite(
     assert read_dataset(output)
 
 
+@pytest.mark.parametrize("failure", [["--chunks-per-track", "1000"], ["--runner", "DirectRuner"], ["--test-fraction", "2"]])
+def test_a_run_that_fails_leaves_the_dataset_that_it_was_to_replace(
+    write_corpus: WriteCorpus, tmp_path: Path, failure: list[str]
+) -> None:
+    corpus, output = write_corpus(), tmp_path / "out"
+    fingerprint = build(corpus, output).manifest.fingerprint
+    options = ["--input", str(corpus), "--output", str(output), "--workers", "1", "--overwrite"]
+    assert run_pipeline.main([*options, *failure]) in (1, 2)
+    assert read_dataset(output).fingerprint == fingerprint
+
+
+def test_tfrecords_of_unknown_origin_are_never_touched(
+    write_corpus: WriteCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, output = write_corpus(), tmp_path / "out"
+    output.mkdir()
+    (output / "train-00000-of-00010.tfrecord").write_bytes(b"somebody's own")
+    status, error = run_main("--input", corpus, "--output", output, capsys=capsys)
+    assert status == 2
+    assert "holds TFRecords of unknown origin (train-00000-of-00010.tfrecord); use --overwrite to replace them" in error
+    assert (output / "train-00000-of-00010.tfrecord").read_bytes() == b"somebody's own"
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "/proc/nothing"])
+def test_an_output_that_cannot_be_a_folder(
+    write_corpus: WriteCorpus, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    status, error = run_main("--input", write_corpus(), "--output", tmp_path / name, capsys=capsys)
+    assert status == 2
+    assert re.fullmatch(r"run_pipeline\.py: the output .* cannot be .*", error)
+
+
+def test_two_runs_do_not_write_to_one_output(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    corpus, output = write_corpus(), tmp_path / "out"
+    with staging_folder(output), pytest.raises(UsageError, match="another run is writing to"):
+        build(corpus, output)
+    build(corpus, output)
+
+
+def start_long_run(corpus: Path, output: Path) -> "subprocess.Popen[str]":
+    """A run of two workers that has begun to decode, in its own process group, and has seconds to go."""
+    for genre in GENRES:
+        source = corpus / "genres" / genre / f"{genre}.00000.wav"
+        for number in range(1000):
+            os.link(source, source.with_name(f"copy.{number:05d}.wav"))
+    command: list[str | Path] = [sys.executable, REPOSITORY / "run_pipeline.py", "--input", corpus, "--output", output]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--chunks-per-track", "4"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/progress/*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def lines_of(error: str) -> list[str]:
+    return [line for line in error.replace("\r", "\n").splitlines() if line and not line.startswith("Tracks:")]
+
+
+def test_ctrl_c_ends_a_run_cleanly(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    process = start_long_run(write_corpus(), tmp_path / "out")
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert lines_of(error) == ["run_pipeline.py: interrupted; no dataset was written"]
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    process = start_long_run(write_corpus(), tmp_path / "out")
+    worker = int(next((tmp_path / "out").glob(".beam-pipeline-staging/progress/*")).name)
+    os.kill(worker, signal.SIGKILL)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    (line,) = lines_of(error)
+    assert line.startswith("run_pipeline.py: the pipeline failed: ")
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_a_folder_of_other_files_is_never_touched(
     write_corpus: WriteCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,11 +354,11 @@ def test_a_folder_of_other_files_is_never_touched(
 
 def test_what_a_dead_run_left_is_cleaned_up(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     corpus, output = write_corpus(), tmp_path / "out"
-    (output / ".staging").mkdir(parents=True)
-    (output / ".staging" / "train-00000-of-00001.tfrecord").write_bytes(b"half")
+    (output / ".beam-pipeline-staging").mkdir(parents=True)
+    (output / ".beam-pipeline-staging" / "train-00000-of-00001.tfrecord").write_bytes(b"half")
     (output / "train-00000-of-00009.tfrecord").write_bytes(b"moved, but never named by a dataset.json")
     build(corpus, output)
-    assert not (output / ".staging").exists()
+    assert not (output / ".beam-pipeline-staging").exists()
     assert not (output / "train-00000-of-00009.tfrecord").exists()
 
 
@@ -284,6 +371,8 @@ def test_what_a_dead_run_left_is_cleaned_up(write_corpus: WriteCorpus, tmp_path:
         (["one", "two"], ["--split", "herbert"], "a list of GTZAN's tracks"),
         (["one", "two"], ["--test-fraction", "1.5"], "must lie between 0 and 1"),
         (["one", "two"], ["--sed", "5"], "unrecognized arguments: --sed 5"),
+        (["one", "two"], ["--runner", "FlinkRuner"], "there is no runner 'FlinkRuner'"),
+        (["one", "two"], ["--direct_num_workers", "2"], "--workers chooses the local processes"),
     ],
 )
 def test_unusable_input_is_one_line_and_status_2(

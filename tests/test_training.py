@@ -1,6 +1,7 @@
 """From a dataset to a trained network and out again: data, training, report, export, prediction, evaluation."""
 
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -24,7 +25,9 @@ from keras_model import evaluate, predict
 from keras_model.dataset import SplitData, load_split
 from keras_model.export import ExportError, export_model
 from keras_model.front_end import FrontEnd
-from keras_model.training import load_model
+from keras_model.served_model import ServedModel
+from keras_model.training import evaluate_model, load_model
+from keras_model.voting import vote
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE, synthetic_track
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.manifest import Manifest, read_dataset
@@ -259,9 +262,127 @@ def test_predict_reads_every_format_and_goes_on_after_a_bad_file(
         assert re.search(rf"predict: .*{name}: {reason}", captured.err)
 
 
+def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a folder whose name TensorFlow would take for a pattern, exported to another place."""
+    shutil.copytree(corpus, tmp_path / "corpus")
+    (tmp_path / "corpus" / "corpus.json").write_text('{"name": "beeps", "synthetic": true}')
+    data, run, export = tmp_path / "data [1]", tmp_path / "run [é] *", tmp_path / "served [2]"
+    build_dataset(BuildOptions(input=tmp_path / "corpus", output=data, chunks_per_track=2))
+    options = ["--data", str(data), "--output", str(run), "--export", str(export), "--epochs", "1", "--cache-gib", "0"]
+    assert train.main(options) == 0
+    screen = capsys.readouterr().out
+    assert "Data     beeps (SYNTHETIC): accuracies on it say nothing about music" in screen
+    assert "Test split of SYNTHETIC audio" in screen
+    assert f"SavedModel  {export / '1'}" in screen
+    assert json.loads((run / "metrics.json").read_text())["corpus"] == {"name": "beeps", "synthetic": True}
+    assert "Synthetic audio." in (run / "report.html").read_text(encoding="utf-8")
+    for model in (run, export):
+        assert predict.main([str(model), "--json", str(corpus / "hum" / "hum.00000.wav")]) == 0
+        captured = capsys.readouterr()
+        assert "trained on SYNTHETIC audio" in captured.err
+        assert json.loads(captured.out)["synthetic_model"] is True
+    assert evaluate.main([str(run), "--data", str(data)]) == 0
+    assert "of beeps (SYNTHETIC)" in capsys.readouterr().out
+
+
+def test_a_failed_export_costs_nothing_else(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("keras_model.export.FEATURE_TOLERANCE", -1.0)
+    assert train.main(["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "1"]) == 1
+    assert "train.py: the served log-mels differ" in capsys.readouterr().err
+    assert (tmp_path / "run" / "metrics.json").is_file()
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert list((tmp_path / "run" / "export").iterdir()) == []
+
+
+def test_a_training_that_diverges_says_so(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "9", "--learning-rate", "1e30"]
+    assert train.main(options) == 1
+    assert re.search(
+        r"train\.py: the loss became (nan|inf) in epoch \d; a lower --learning-rate may help", capsys.readouterr().err
+    )
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+TWO_REPLICAS = """
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras_model.training
+keras_model.training._devices = lambda: ["CPU:0", "CPU:1"]
+import train
+sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+def test_two_replicas_share_ragged_batches_and_agree_with_the_saved_model(dataset: Path, tmp_path: Path) -> None:
+    """48 records in batches of 14: the last one has 6, three for each replica."""
+    options: list[str | Path] = [
+        "--data",
+        dataset,
+        "--output",
+        tmp_path / "run",
+        "--batchnorm",
+        "--epochs",
+        "2",
+        "--learning-rate",
+        "3e-4",
+    ]
+    command: list[str | Path] = [sys.executable, "-c", TWO_REPLICAS, *options, "--batch-size", "14"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Devices  CPU:0, CPU:1" in done.stdout
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    split = load_split(dataset, read_dataset(dataset), "test", cache_bytes=2**30)
+    again = evaluate_model(load_model(tmp_path / "run" / "model.keras"), split, GENRES)
+    assert again.cross_entropy == pytest.approx(metrics["final"]["cross_entropy"], rel=1e-4)
+
+    command[-1] = "15"
+    command[command.index(tmp_path / "run")] = tmp_path / "odd"
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "train.py: the batch size must be a multiple of 2, the number of devices, got 15" in done.stderr
+
+
+@pytest.mark.parametrize("cache_bytes", [2**30, 0])
+def test_replicas_never_get_an_uneven_batch(dataset: Path, cache_bytes: int) -> None:
+    split = load_split(dataset, read_dataset(dataset), "train", cache_bytes=cache_bytes, for_training=True)
+    sizes = [len(labels) for _, labels in split.training_batches(batch_size=20, seed=0, n_epochs=2, n_replicas=5)]
+    assert sizes == [20, 20, 5] * 2
+    assert split.n_batches(20, n_replicas=5) == 3
+    assert split.n_batches(16, n_replicas=4) == 3
+
+
+def test_a_served_tie_goes_to_the_higher_sum(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two chunks for the first genre, two for the second, whose probabilities are higher by less than float32 adds to a vote."""
+    table = np.array([[0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.4, 0.6000001, 0.0], [0.4, 0.6000001, 0.0]], np.float32)
+    front_end = FrontEnd.from_json((run / "front_end.json").read_text())
+    served = ServedModel(load_model(run / "model.keras"), front_end, run / "front_end.json")
+    monkeypatch.setattr(served, "_probabilities", lambda log_mel: tf.constant(table))
+    spec = front_end.spec
+    soundfile.write(tmp_path / "x.wav", np.zeros(spec.chunk_samples + 3 * spec.chunk_step), SAMPLE_RATE, subtype="PCM_16")
+    answer = served.classify_audio(tf.constant([(tmp_path / "x.wav").read_bytes()]))
+    votes = vote(table, ["x"] * 4)
+    assert GENRES[votes.majority[0]] == answer["genre_majority"][0].numpy().decode() == GENRES[1]
+
+
 def test_predict_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict.main([str(tmp_path), "x.wav"]) == 2
     assert "there is no exported model in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["assets", "variables", "saved_model.pb"])
+def test_predict_with_a_damaged_model(run: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "export" / "1", tmp_path / "model")
+    if damage == "saved_model.pb":
+        (tmp_path / "model" / damage).write_bytes(b"not a model")
+    else:
+        shutil.rmtree(tmp_path / "model" / damage)
+    assert predict.main([str(tmp_path / "model"), "x.wav"]) == 2
+    error = capsys.readouterr().err
+    assert "is no whole model that train.py exported" in error
+    assert len(error.splitlines()) == 1
 
 
 def altered(dataset: Path, folder: Path, change: str) -> Path:
@@ -271,6 +392,12 @@ def altered(dataset: Path, folder: Path, change: str) -> Path:
         (folder / "dataset.json").unlink()
     elif change == "missing":
         shard.unlink()
+    elif change == "tracks":
+        (folder / "tracks.jsonl").write_text("")
+    elif change == "spec":
+        manifest = read_dataset(dataset)
+        spec = dataclasses.replace(manifest.spec, n_fft=1024)
+        (folder / "dataset.json").write_text(dataclasses.replace(manifest, spec=spec).to_json())
     else:
         data = bytearray(shard.read_bytes())
         data[len(data) // 2] ^= 1
@@ -281,7 +408,9 @@ def altered(dataset: Path, folder: Path, change: str) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("manifest", r"is no whole dataset: it has no dataset\.json"),
+        ("manifest", r"no dataset: .* has no dataset\.json; make one with: .*run_pipeline\.py --runner DirectRunner --output"),
+        ("tracks", r"tracks\.jsonl was altered"),
+        ("spec", r"was made with another spec than preset 'paper' has in this version"),
         ("missing", r"train-00000-of-00002\.tfrecord is missing; make it again"),
         ("flipped bit", r"train-00000-of-00002\.tfrecord was altered: its SHA-256 differs"),
     ],
@@ -301,10 +430,14 @@ def test_without_data_the_command_that_makes_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert train.main([]) == 2
-    assert capsys.readouterr().err == (
-        "train.py: there is no dataset in data/tfrecords; make one with: python run_pipeline.py --runner DirectRunner\n"
-    )
+    for folder in ((), ("data/tfrecords",)):
+        for name in folder:
+            Path(name).mkdir(parents=True)
+        assert train.main([]) == 2
+        assert re.fullmatch(
+            r"train\.py: no dataset: .*data/tfrecords.*; make one with: \S*python run_pipeline\.py --runner DirectRunner\n",
+            capsys.readouterr().err,
+        )
 
 
 def test_a_run_never_mixes_with_another(dataset: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,7 +445,9 @@ def test_a_run_never_mixes_with_another(dataset: Path, run: Path, capsys: pytest
     assert f"the output {run} exists" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--epochs", "0"], ["--learning-rate", "nan"], ["--dropout", "1"], ["--l1", "-1"], ["--bn"]])
+@pytest.mark.parametrize(
+    "options", [["--epochs", "0"], ["--seed", "-1"], ["--learning-rate", "nan"], ["--dropout", "1"], ["--l1", "x"], ["--bn"]]
+)
 def test_unusable_options_are_status_2(options: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         train.main(options)

@@ -9,7 +9,7 @@ CORPUS_FILE = "corpus.json"
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusInfo:
-    """Carried from the corpus folder's `corpus.json` through the dataset into every output made from it.
+    """Carried from `corpus.json`, beside the corpus' genre folders, through the dataset into every output made from it.
 
     Attributes:
         name: How outputs name the corpus.
@@ -18,6 +18,11 @@ class CorpusInfo:
 
     name: str
     synthetic: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name, with the word SYNTHETIC where it is due; how every output names the corpus."""
+        return f"{self.name} (SYNTHETIC)" if self.synthetic else self.name
 
     def to_json(self) -> str:
         """The text of `corpus.json`."""
@@ -34,6 +39,7 @@ class CorpusInfo:
         if (
             not isinstance(values, dict)
             or not isinstance(values.get("name"), str)
+            or not values["name"].isprintable()
             or not isinstance(values.get("synthetic", False), bool)
             or set(values) - {"name", "synthetic"}
         ):

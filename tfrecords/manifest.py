@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tfrecords.corpus import CorpusInfo
+from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import LogMelSpec
 
 MANIFEST_FILE = "dataset.json"
@@ -16,7 +17,7 @@ REJECTED_FILE = "rejected.jsonl"
 FORMAT_VERSION = 1
 
 
-class DatasetError(ValueError):
+class DatasetError(UsageError):
     """A folder that is no whole dataset, or one that does not fit its use."""
 
 
@@ -119,11 +120,18 @@ class Manifest:
                     "shards": tuple(Shard(**shard) for shard in values["shards"]),
                 }
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except DatasetError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{MANIFEST_FILE} is damaged: {error!r}") from error
         if manifest.fingerprint != stated:
             raise DatasetError(f"{MANIFEST_FILE} was altered: its content does not match its fingerprint")
         return manifest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -143,23 +151,26 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_dataset(folder: Path) -> Manifest:
-    """Reads a dataset's manifest and checks that every shard is there, whole and unaltered.
+    """Reads a dataset's manifest and checks that every file it names is there, whole and unaltered.
 
     Raises:
-        DatasetError: Naming every shard that is missing or altered.
+        DatasetError: Naming every file that is missing or altered.
     """
     manifest = read_manifest(folder)
     problems = []
+    tracks = folder / TRACKS_FILE
+    if not tracks.is_file():
+        problems.append(f"{TRACKS_FILE} is missing")
+    elif _sha256(tracks) != manifest.tracks_sha256:
+        problems.append(f"{TRACKS_FILE} was altered: its SHA-256 differs")
     for shard in manifest.shards:
         path = folder / shard.name
         if not path.is_file():
             problems.append(f"{shard.name} is missing")
         elif path.stat().st_size != shard.n_bytes:
             problems.append(f"{shard.name} has {path.stat().st_size} bytes instead of {shard.n_bytes}")
-        else:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-                    problems.append(f"{shard.name} was altered: its SHA-256 differs")
+        elif _sha256(path) != shard.sha256:
+            problems.append(f"{shard.name} was altered: its SHA-256 differs")
     if problems:
         raise DatasetError(f"{folder} is damaged: {'; '.join(problems)}; make it again with run_pipeline.py --overwrite")
     return manifest

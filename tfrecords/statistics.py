@@ -1,4 +1,4 @@
-"""Statistics of log-mels, gathered shard by shard and merged in shard order, so that they are the same on every runner."""
+"""Statistics of log-mels, gathered shard by shard and merged in shard order, so that they do not depend on the runner."""
 
 from typing import Any, Self
 

@@ -1,0 +1,72 @@
+"""The runner on this machine: Beam's FnApiRunner, watched.
+
+Beam's own name "DirectRunner" is a switch: it tries Prism, which downloads a program, and falls back to others with other metrics
+and errors. And FnApiRunner waits for ever for a worker process that died before it called in, or while Ctrl-C is handled. So the
+pipeline runs in a thread, and the main thread watches for its end, for dead workers and for Ctrl-C.
+"""
+
+import os
+import shlex
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+_POLL_SECONDS = 0.1
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process ended before its work was done."""
+
+
+def local_runner(*, workers: int, verbose: bool) -> FnApiRunner:
+    """The local runner with a number of worker processes; with one, the work is done in this process."""
+    if workers == 1:
+        return FnApiRunner()
+    # Workers import the packages that this process imported, and nothing from the folder that the user happens to be in (-P).
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH"))))
+    worker = [sys.executable, "-P", "-m", "beam_pipeline.local_worker", *(["--verbose"] if verbose else [])]
+    command = "exec " + shlex.join(["env", f"PYTHONPATH={path}", *worker])
+    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
+
+
+def run_watched(pipeline: beam.Pipeline) -> PipelineResult:
+    """Runs a pipeline on the local runner to its end.
+
+    Raises:
+        WorkerDiedError: If a worker process died.
+        KeyboardInterrupt: On Ctrl-C.
+        Exception: What Beam raises.
+    """
+    outcome: dict[str, Any] = {}
+    died = threading.Event()
+
+    def run() -> None:
+        try:
+            outcome["result"] = pipeline.run()
+        except BaseException as error:
+            outcome["error"] = error
+
+    def thread_failed(failure: threading.ExceptHookArgs) -> None:
+        # Beam waits for each worker process in a thread, and raises there when one ends with an error.
+        outcome.setdefault("death", f"a worker process died ({str(failure.exc_value) or failure.exc_type.__name__})")
+        died.set()
+
+    hook, threading.excepthook = threading.excepthook, thread_failed
+    try:
+        runner = threading.Thread(target=run, name="pipeline", daemon=True)
+        runner.start()
+        while runner.is_alive() and not died.is_set():
+            runner.join(_POLL_SECONDS)
+    finally:
+        threading.excepthook = hook
+    if "result" in outcome:
+        return outcome["result"]
+    if "error" in outcome and not died.is_set():
+        raise outcome["error"]
+    raise WorkerDiedError(outcome["death"])

@@ -1,0 +1,11 @@
+"""The names of what lies in a run's folder, and the error of a run that could not fill it."""
+
+MODEL_FILE = "model.keras"
+METRICS_FILE = "metrics.json"
+HISTORY_FILE = "history.csv"
+REPORT_FILE = "report.html"
+FRONT_END_FILE = "front_end.json"
+
+
+class TrainingError(RuntimeError):
+    """A run that ended without all of its results; the message says why, in one line."""
