@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -34,6 +34,9 @@ bench: $(READY)  ## Measure the pipeline and the training on this machine
 	$(RUN) -m benchmarks.front_end
 	$(RUN) -m benchmarks.pipeline
 	$(RUN) -m benchmarks.training
+
+bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
+	$(RUN) -m benchmarks.demo_difficulty
 
 lock:  ## Pin requirements.lock anew from setup.py (needs uv)
 	uv pip compile setup.py --extra train --extra dev --universal --python-version 3.11 --generate-hashes \

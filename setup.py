@@ -42,6 +42,6 @@ setup(
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "aws": ["apache-beam[aws]>=2.77,<2.78"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "setuptools>=80"],
+        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "scikit-learn>=1.5,<2", "setuptools>=80,<90"],
     },
 )

@@ -13,26 +13,40 @@ fits() {
     "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null
 }
 
+has_venv() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+same_version() {
+    [ "$("$1" -c "$print_version")" = "$("$2" -c "$print_version")" ]
+}
+
+print_version='import sys; print("%d.%d" % sys.version_info[:2])'
+python=
+without_venv=
 if [ -n "${PYTHON:-}" ]; then
     fits "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11 or 3.12"
-    python=$PYTHON
+    candidates=$PYTHON
 else
-    python=
-    for candidate in python3.12 python3.11 python3; do
-        if fits "$candidate"; then
+    candidates="python3.12 python3.11 python3"
+fi
+for candidate in $candidates; do
+    if fits "$candidate"; then
+        if has_venv "$candidate"; then
             python=$candidate
             break
         fi
-    done
-    [ -n "$python" ] || fail "Python 3.11 or 3.12 is needed; install it with: sudo apt-get install python3.11 python3.11-venv"
+        without_venv=$candidate
+    fi
+done
+if [ -z "$python" ] && [ -n "$without_venv" ]; then
+    version=$("$without_venv" -c "$print_version")
+    fail "$without_venv has no venv; install it with: sudo apt-get install python$version-venv"
 fi
+[ -n "$python" ] || fail "no Python 3.11 or 3.12 here; install one (Debian 12: sudo apt-get install python3.11 python3.11-venv) or name it: make setup PYTHON=/path/to/python3.12"
 
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-"$python" -c 'import ensurepip, venv' 2>/dev/null ||
-    fail "$python has no venv; install it with: sudo apt-get install python$version-venv"
-
-if [ ! -x "$venv/bin/python" ] || ! fits "$venv/bin/python"; then
-    echo "Making $venv with Python $version"
+if [ ! -x "$venv/bin/python" ] || ! fits "$venv/bin/python" || ! same_version "$python" "$venv/bin/python"; then
+    echo "Making $venv with Python $("$python" -c "$print_version")"
     rm -rf "$venv"
     "$python" -m venv "$venv"
 fi
