@@ -1,13 +1,19 @@
-"""What several test modules share: synthesised audio, a small corpus, and the reference data where it is at hand."""
+"""What test modules share: synthesised audio, a small corpus, one finished run on it, and reference data where it is at hand."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
 from numpy.typing import NDArray
+
+import train
+from beam_pipeline.build_dataset import build_dataset
+from beam_pipeline.options import BuildOptions
 
 # The same examples each time, however slow the machine is: a failure is one of the code.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -19,6 +25,9 @@ REPOSITORY = Path(__file__).parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
 GENRES = ("hum", "noise", "ticks")
+# The training that several test modules look at.
+OPTIONS = ("--batchnorm", "--batch-size", "16", "--learning-rate", "3e-4")
+EPOCHS = 8
 
 
 def tone(hz: float, *, seconds: float, sample_rate: int = SAMPLE_RATE, amplitude: float = 0.5) -> NDArray[np.float32]:
@@ -62,3 +71,35 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the reference data (../shared) is not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    for genre in GENRES:
+        (folder / genre).mkdir()
+        for number in range(6):
+            soundfile.write(
+                folder / genre / f"{genre}.{number:05d}.wav", synthetic_track(genre, number, seconds=4.0), SAMPLE_RATE
+            )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "dataset"
+    build_dataset(BuildOptions(input=corpus, output=folder, chunks_per_track=4, num_shards=2, test_fraction=0.34))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert train.main([*OPTIONS, "--data", str(dataset), "--output", str(folder), "--epochs", str(EPOCHS)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def metrics(run: Path) -> Any:
+    return json.loads((run / "metrics.json").read_text())

@@ -1,4 +1,4 @@
-"""From a dataset to a trained network and out again: data, training, report, export, prediction, evaluation."""
+"""Training: what a run writes, what it refuses, and how it ends."""
 
 import csv
 import dataclasses
@@ -15,89 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import tensorflow as tf
 
 import train
 from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
 from keras_model import evaluate, predict
-from keras_model.dataset import SplitData, load_split
-from keras_model.export import ExportError, export_model
-from keras_model.front_end import FrontEnd
-from keras_model.served_model import ServedModel
+from keras_model.dataset import load_split
 from keras_model.training import evaluate_model, load_model
-from keras_model.voting import vote
-from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE, synthetic_track
-from tfrecords.log_mel import cut_chunks, log_mel
+from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY
 from tfrecords.manifest import Manifest, read_dataset
-
-OPTIONS = ("--batchnorm", "--batch-size", "16", "--learning-rate", "3e-4")
-EPOCHS = 8
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    for genre in GENRES:
-        (folder / genre).mkdir()
-        for number in range(6):
-            soundfile.write(
-                folder / genre / f"{genre}.{number:05d}.wav", synthetic_track(genre, number, seconds=4.0), SAMPLE_RATE
-            )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "dataset"
-    build_dataset(BuildOptions(input=corpus, output=folder, chunks_per_track=4, num_shards=2, test_fraction=0.34))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    assert train.main([*OPTIONS, "--data", str(dataset), "--output", str(folder), "--epochs", str(EPOCHS)]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def metrics(run: Path) -> Any:
-    return json.loads((run / "metrics.json").read_text())
-
-
-def epochs_of(split: SplitData, *, seed: int, n_epochs: int) -> list[list[tuple[float, int]]]:
-    """Per epoch the first pixel and the label of each sample, in order."""
-    samples = [
-        (float(log_mel[0, 3, 0]), int(label))
-        for log_mels, labels in split.training_batches(batch_size=16, seed=seed, n_epochs=n_epochs)
-        for log_mel, label in zip(log_mels.numpy(), labels.numpy(), strict=True)
-    ]
-    return [samples[start : start + split.n_records] for start in range(0, len(samples), split.n_records)]
-
-
-@pytest.mark.parametrize("cache_bytes", [2**30, 0])
-def test_order_of_samples_is_a_function_of_seed_and_epoch(dataset: Path, cache_bytes: int) -> None:
-    manifest = read_dataset(dataset)
-    split = load_split(dataset, manifest, "train", cache_bytes=cache_bytes, for_training=True)
-    assert (split.cached is None) == (cache_bytes == 0)
-    epochs = epochs_of(split, seed=7, n_epochs=3)
-    assert [len(epoch) for epoch in epochs] == [48, 48, 48]
-    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-    assert epochs_of(split, seed=7, n_epochs=2) == epochs[:2]
-    assert epochs_of(split, seed=8, n_epochs=1) != epochs[:1]
-
-
-def test_cached_and_streamed_splits_hold_the_same(dataset: Path) -> None:
-    manifest = read_dataset(dataset)
-    cached, streamed = (load_split(dataset, manifest, "test", cache_bytes=size) for size in (2**30, 0))
-    assert cached.track_ids == streamed.track_ids
-    assert cached.labels.tolist() == streamed.labels.tolist()
-    for one, other in zip(cached.ordered_batches(batch_size=10), streamed.ordered_batches(batch_size=10), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_metrics(metrics: Any, dataset: Path) -> None:
@@ -150,116 +77,6 @@ def test_the_same_seed_gives_the_same_metrics(dataset: Path, run: Path, metrics:
     # As a user sees it: no wall of TensorFlow's own lines.
     assert done.stderr == ""
     assert "step" in done.stdout
-
-
-def test_evaluate_recomputes_the_metrics(run: Path, dataset: Path, metrics: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate.main([str(run), "--data", str(dataset), "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    for name in ("raw", "maximum", "majority", "product"):
-        assert result[name] == pytest.approx(metrics["final"][name])
-    assert evaluate.main([str(run), "--data", str(dataset), "--split", "train"]) == 0
-    assert "split train" in capsys.readouterr().out
-
-
-def test_evaluate_refuses_other_data(
-    run: Path, corpus: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    build_dataset(BuildOptions(input=corpus, output=tmp_path / "spec", chunks_per_track=1, preset="schindler"))
-    shutil.copytree(corpus, tmp_path / "corpus")
-    (tmp_path / "corpus" / "hum").rename(tmp_path / "corpus" / "humming")
-    build_dataset(BuildOptions(input=tmp_path / "corpus", output=tmp_path / "genres", chunks_per_track=1))
-    for data, message in (
-        (tmp_path / "spec", "is of another spec than the run's data: chunk_samples 20736 instead of 20505"),
-        (tmp_path / "genres", "has the genres humming, noise, ticks; the run's are hum, noise, ticks"),
-        (tmp_path / "none", "there is no dataset in"),
-    ):
-        assert evaluate.main([str(run), "--data", str(data)]) == 2
-        assert message in capsys.readouterr().err
-    assert evaluate.main([str(tmp_path), "--data", str(dataset)]) == 2
-    assert "is no finished run" in capsys.readouterr().err
-    assert evaluate.main([str(run), "--data", str(dataset), "--split", "dev"]) == 2
-    assert "no split 'dev'" in capsys.readouterr().err
-
-
-def test_saved_model_signatures(run: Path, corpus: Path) -> None:
-    served = tf.saved_model.load(str(run / "export" / "1"))
-    manifest = json.loads((run / "front_end.json").read_text())
-    spec = FrontEnd.from_json(json.dumps(manifest)).spec
-    paths = sorted(corpus.rglob("*.wav"))[::5]
-    answer = served.signatures["classify_audio"](audio=tf.constant([path.read_bytes() for path in paths]))
-    for row, path in enumerate(paths):
-        waveform = soundfile.read(path, dtype="float32")[0]
-        starts = np.arange(spec.n_candidate_chunks(len(waveform))) * spec.chunk_step
-        features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
-        chunks = served.signatures["serving_default"](log_mel=tf.constant(features))
-        expected = np.asarray(load_model(run / "model.keras")(features[..., np.newaxis], training=False))
-        np.testing.assert_allclose(chunks["probabilities"], expected, atol=1e-5)
-        assert chunks["genres"].numpy().tolist() == [[genre.encode() for genre in GENRES]] * len(starts)
-        assert chunks["genre"].numpy().tolist() == [GENRES[index].encode() for index in expected.argmax(axis=1)]
-        np.testing.assert_allclose(answer["probabilities"][row], expected.mean(axis=0), atol=1e-4)
-        assert answer["genre"][row].numpy().decode() == GENRES[expected.mean(axis=0).argmax()]
-        votes = np.bincount(expected.argmax(axis=1), minlength=3)
-        assert votes[GENRES.index(answer["genre_majority"][row].numpy().decode())] == votes.max()
-        assert answer["n_chunks"][row] == len(starts)
-
-
-def test_saved_model_says_what_it_takes(run: Path, tmp_path: Path) -> None:
-    classify = tf.saved_model.load(str(run / "export" / "1")).signatures["classify_audio"]
-    for samples, rate, message in (
-        (np.zeros(30000), 44100, "WAV files of 22050 Hz"),
-        (np.zeros(20504), 22050, "at least 20505 samples"),
-    ):
-        soundfile.write(tmp_path / "x.wav", samples, rate, subtype="PCM_16")
-        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            classify(audio=tf.constant([(tmp_path / "x.wav").read_bytes()]))
-
-
-def test_an_export_gets_the_next_version(run: Path, tmp_path: Path) -> None:
-    model, front_end = load_model(run / "model.keras"), FrontEnd.from_json((run / "front_end.json").read_text())
-    (tmp_path / "7").mkdir()
-    assert export_model(model, front_end, folder=tmp_path) == tmp_path / "8"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
-
-
-def test_a_model_with_other_features_is_not_published(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, front_end = load_model(run / "model.keras"), FrontEnd.from_json((run / "front_end.json").read_text())
-    monkeypatch.setattr("keras_model.export.log_mel", lambda chunks, spec: log_mel(chunks, spec=spec) + np.float32(2e-4))
-    with pytest.raises(ExportError, match=r"the served log-mels differ from the pipeline's by 0\.0002"):
-        export_model(model, front_end, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_predict_prints_genres_and_bars(run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = corpus / "noise" / "noise.00001.wav"
-    for model in (run, run / "export", run / "export" / "1"):
-        assert predict.main([str(model), str(path)]) == 0
-        lines = capsys.readouterr().out.splitlines()
-        assert lines[0] == f"{path}: noise"
-        assert re.fullmatch(r"  noise +\d+\.\d% █+", lines[1])
-        assert len(lines) == 1 + len(GENRES)
-
-
-def test_predict_reads_every_format_and_goes_on_after_a_bad_file(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    samples = synthetic_track("noise", 90, seconds=3.0)
-    soundfile.write(tmp_path / "a.flac", samples, SAMPLE_RATE)
-    soundfile.write(tmp_path / "b.au", np.stack([samples, samples], axis=1), SAMPLE_RATE)
-    soundfile.write(tmp_path / "short.wav", samples[:9000], SAMPLE_RATE)
-    (tmp_path / "text.wav").write_text("not audio")
-    names = ("a.flac", "text.wav", "none.wav", "short.wav", "b.au")
-    assert predict.main([str(run), "--json", *(str(tmp_path / name) for name in names)]) == 1
-    captured = capsys.readouterr()
-    lines = [json.loads(line) for line in captured.out.splitlines()]
-    assert [line.get("genre") for line in lines] == ["noise", None, None, None, "noise"]
-    assert lines[0]["n_chunks"] == 5
-    assert sum(lines[0]["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
-    for name, reason in (
-        ("text.wav", "does not decode"),
-        ("none.wav", "No such file"),
-        ("short.wav", "too short: 0.41 s, need 0.93 s"),
-    ):
-        assert re.search(rf"predict: .*{name}: {reason}", captured.err)
 
 
 def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -343,46 +160,6 @@ def test_two_replicas_share_ragged_batches_and_agree_with_the_saved_model(datase
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "train.py: the batch size must be a multiple of 2, the number of devices, got 15" in done.stderr
-
-
-@pytest.mark.parametrize("cache_bytes", [2**30, 0])
-def test_replicas_never_get_an_uneven_batch(dataset: Path, cache_bytes: int) -> None:
-    split = load_split(dataset, read_dataset(dataset), "train", cache_bytes=cache_bytes, for_training=True)
-    sizes = [len(labels) for _, labels in split.training_batches(batch_size=20, seed=0, n_epochs=2, n_replicas=5)]
-    assert sizes == [20, 20, 5] * 2
-    assert split.n_batches(20, n_replicas=5) == 3
-    assert split.n_batches(16, n_replicas=4) == 3
-
-
-def test_a_served_tie_goes_to_the_higher_sum(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two chunks for the first genre, two for the second, whose probabilities are higher by less than float32 adds to a vote."""
-    table = np.array([[0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.4, 0.6000001, 0.0], [0.4, 0.6000001, 0.0]], np.float32)
-    front_end = FrontEnd.from_json((run / "front_end.json").read_text())
-    served = ServedModel(load_model(run / "model.keras"), front_end, run / "front_end.json")
-    monkeypatch.setattr(served, "_probabilities", lambda log_mel: tf.constant(table))
-    spec = front_end.spec
-    soundfile.write(tmp_path / "x.wav", np.zeros(spec.chunk_samples + 3 * spec.chunk_step), SAMPLE_RATE, subtype="PCM_16")
-    answer = served.classify_audio(tf.constant([(tmp_path / "x.wav").read_bytes()]))
-    votes = vote(table, ["x"] * 4)
-    assert GENRES[votes.majority[0]] == answer["genre_majority"][0].numpy().decode() == GENRES[1]
-
-
-def test_predict_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predict.main([str(tmp_path), "x.wav"]) == 2
-    assert "there is no exported model in" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("damage", ["assets", "variables", "saved_model.pb"])
-def test_predict_with_a_damaged_model(run: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(run / "export" / "1", tmp_path / "model")
-    if damage == "saved_model.pb":
-        (tmp_path / "model" / damage).write_bytes(b"not a model")
-    else:
-        shutil.rmtree(tmp_path / "model" / damage)
-    assert predict.main([str(tmp_path / "model"), "x.wav"]) == 2
-    error = capsys.readouterr().err
-    assert "is no whole model that train.py exported" in error
-    assert len(error.splitlines()) == 1
 
 
 def altered(dataset: Path, folder: Path, change: str) -> Path:
