@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ntrain.py: interrupted before the training began", file=sys.stderr)
+        print("\ntrain.py: interrupted; nothing was saved", file=sys.stderr)
         return 130
     return 130 if interrupted else 0
 
