@@ -21,9 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from beam_pipeline.demo_corpus import write_demo_corpus
 from keras_model.voting import vote
-from tfrecords.framing import read_records
 from tfrecords.manifest import read_manifest
-from tfrecords.schema import Record, decode
+from tfrecords.reading import read_split
 
 TRAINING = ("--batchnorm", "--epochs", "20", "--learning-rate", "1e-4", "--batch-size", "32")
 
@@ -41,17 +40,9 @@ def _network_accuracy(corpus: Path, work: Path, seed: int) -> tuple[float, Path]
     return metrics["final"]["maximum"], dataset
 
 
-def _records(dataset: Path, split: str) -> list[Record]:
-    manifest = read_manifest(dataset)
-    records = []
-    for shard in manifest.shards_of(split):
-        with (dataset / shard.name).open("rb") as file:
-            records += [decode(serialized, shape=manifest.spec.shape) for serialized in read_records(file, name=shard.name)]
-    return records
-
-
 def _linear_accuracy(dataset: Path) -> float:
-    train, test = _records(dataset, "train"), _records(dataset, "test")
+    manifest = read_manifest(dataset)
+    train, test = (list(read_split(dataset, manifest, split)) for split in ("train", "test"))
     spectra = [np.stack([record.log_mel.mean(axis=1) for record in records]) for records in (train, test)]
     label_of = {record.track_id: record.label for record in test}
     accuracies = []

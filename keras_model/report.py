@@ -8,6 +8,7 @@ import jinja2
 
 from keras_model.figures import accuracy_curves, confusion_matrix, loss_curves
 from keras_model.run_folder import REPORT_FILE
+from tfrecords.corpus import CorpusInfo
 
 
 def write_report(metrics: dict[str, Any], *, folder: Path) -> Path:
@@ -24,7 +25,8 @@ def write_report(metrics: dict[str, Any], *, folder: Path) -> Path:
     figures.mkdir(exist_ok=True)
     genres = metrics["dataset"]["genres"]
     final = metrics["final"]
-    title = f"{metrics['corpus']['name']} (SYNTHETIC)" if metrics["corpus"]["synthetic"] else ""
+    corpus = CorpusInfo(**metrics["corpus"])
+    title = corpus.title if corpus.synthetic else ""
     if metrics["epochs"]:
         accuracy_curves(metrics["epochs"], figures / "accuracy.png", title=title)
         loss_curves(metrics["epochs"], figures / "loss.png", title=title)

@@ -44,12 +44,15 @@ class TrainedModel:
 
 
 class EvaluateTracks(keras.callbacks.Callback):
-    """After every epoch, the three accuracies on the test split; they join the epoch's logs."""
+    """After every epoch, the three accuracies on the test split; they join the epoch's logs.
 
-    def __init__(self, test: SplitData, genres: tuple[str, ...]) -> None:
+    For a synthetic corpus `synthetic` joins them too, so that progress bar, history.csv and TensorBoard say so.
+    """
+
+    def __init__(self, test: SplitData, manifest: Manifest) -> None:
         super().__init__()
         self._test = test
-        self._genres = genres
+        self._manifest = manifest
         self.epochs: list[dict[str, Any]] = []
         self.latest: Evaluation | None = None
 
@@ -58,9 +61,11 @@ class EvaluateTracks(keras.callbacks.Callback):
         assigned = logs if logs is not None else {}
         if not np.isfinite(assigned["loss"]):
             raise DivergedError(f"the loss became {assigned['loss']} in epoch {epoch + 1}; a lower --learning-rate may help")
-        evaluation = self.latest = evaluate_model(self.model, self._test, self._genres)
+        evaluation = self.latest = evaluate_model(self.model, self._test, self._manifest.genres)
         assigned |= {f"test_{name}": value for name, value in evaluation.accuracies.items()}
         assigned["test_cross_entropy"] = evaluation.cross_entropy
+        if self._manifest.corpus.synthetic:
+            assigned["synthetic"] = 1.0
         self.epochs.append({name: float(value) for name, value in assigned.items()} | {"per_genre": evaluation.per_genre})
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -118,7 +123,7 @@ def fit(options: TrainOptions, manifest: Manifest, callbacks: list[keras.callbac
     strategy = tf.distribute.MirroredStrategy(devices)
     with strategy.scope():
         model = build_model(options, manifest)
-    track_accuracy = EvaluateTracks(test, manifest.genres)
+    track_accuracy = EvaluateTracks(test, manifest)
     interrupted = False
     try:
         model.fit(

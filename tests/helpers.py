@@ -11,9 +11,9 @@ import pytest
 import run_pipeline
 from beam_pipeline.build_dataset import BuildResult, build_dataset
 from beam_pipeline.options import BuildOptions
-from tfrecords.framing import read_records
 from tfrecords.manifest import read_dataset
-from tfrecords.schema import Record, decode
+from tfrecords.reading import read_split
+from tfrecords.schema import Record
 
 WriteCorpus = Callable[..., Path]
 
@@ -27,12 +27,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def records_of(folder: Path, split: str) -> list[Record]:
-    manifest = read_dataset(folder)
-    records = []
-    for shard in manifest.shards_of(split):
-        with (folder / shard.name).open("rb") as file:
-            records += [decode(serialized, shape=manifest.spec.shape) for serialized in read_records(file, name=shard.name)]
-    return records
+    return list(read_split(folder, read_dataset(folder), split))
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ def test_metrics(metrics: Any, dataset: Path) -> None:
 def test_history_and_tensorboard(run: Path) -> None:
     rows = list(csv.DictReader((run / "history.csv").open()))
     assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(EPOCHS)]
+    assert "synthetic" not in rows[0]
     assert {"loss", "accuracy", "cross_entropy", "test_raw", "test_maximum", "test_majority"} <= set(rows[0])
     assert list((run / "tensorboard").rglob("events.*"))
 
@@ -93,6 +94,7 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
     assert f"SavedModel  {export / '1'}" in screen
     assert json.loads((run / "metrics.json").read_text())["corpus"] == {"name": "beeps", "synthetic": True}
     assert "Synthetic audio." in (run / "report.html").read_text(encoding="utf-8")
+    assert "synthetic" in (run / "history.csv").read_text().splitlines()[0]
     for model in (run, export):
         assert predict.main([str(model), "--json", str(corpus / "hum" / "hum.00000.wav")]) == 0
         captured = capsys.readouterr()
