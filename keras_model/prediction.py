@@ -115,7 +115,8 @@ class Predictor:
         waveform = decode_audio(data, sample_rate=spec.sample_rate)
         n_chunks = spec.n_candidate_chunks(len(waveform))
         if not n_chunks:
-            raise UnusableAudioError(f"too short: {len(waveform) / spec.sample_rate:.2f} s, need {spec.min_seconds(1):.2f} s")
+            seconds = len(waveform) / spec.sample_rate
+            raise UnusableAudioError("too short", f"too short: {seconds:.2f} s, need {spec.min_seconds(1):.2f} s")
         starts = np.arange(n_chunks) * spec.chunk_step
         batches = [cut_chunks(waveform, starts[first : first + _BATCH], spec=spec) for first in range(0, n_chunks, _BATCH)]
         probabilities = np.concatenate([self._probabilities(log_mel(chunks, spec=spec)) for chunks in batches])

@@ -1,13 +1,15 @@
 """Decoding: what comes out of each format, and what is said of files that cannot be used."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
 import soundfile
 
 from tests.conftest import SAMPLE_RATE, tone
-from tfrecords.audio import UnusableAudioError, decode_audio
+from tfrecords.audio import UnusableAudioError, content_sha256, decode_audio
+from tfrecords.audio_formats import undecodable_format
 
 
 def encoded(samples: np.ndarray, *, sample_rate: int = SAMPLE_RATE, container: str = "WAV", subtype: str | None = None) -> bytes:
@@ -27,11 +29,21 @@ def lying_flac() -> bytes:
 @pytest.mark.parametrize(
     ("container", "subtype", "tolerance"),
     [
-        ("WAV", "PCM_16", 3.1e-5),
-        ("WAV", "FLOAT", 0.0),
         ("WAV", "PCM_U8", 8e-3),
+        ("WAV", "PCM_16", 3.1e-5),
+        ("WAV", "PCM_24", 1.2e-7),
+        ("WAV", "PCM_32", 1e-9),
+        ("WAV", "FLOAT", 0.0),
+        ("WAV", "DOUBLE", 0.0),
+        ("WAVEX", "PCM_16", 3.1e-5),
+        ("WAVEX", "PCM_24", 1.2e-7),
+        ("WAVEX", "FLOAT", 0.0),
         ("AU", "PCM_16", 3.1e-5),
+        ("AU", "ULAW", 8e-3),
         ("FLAC", "PCM_16", 3.1e-5),
+        ("FLAC", "PCM_24", 1.2e-7),
+        ("AIFF", "PCM_16", 3.1e-5),
+        ("CAF", "PCM_16", 3.1e-5),
     ],
 )
 def test_lossless_formats(container: str, subtype: str, tolerance: float) -> None:
@@ -41,9 +53,13 @@ def test_lossless_formats(container: str, subtype: str, tolerance: float) -> Non
     np.testing.assert_allclose(waveform, samples, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize(("container", "subtype"), [("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")])
-def test_lossy_formats(container: str, subtype: str) -> None:
-    waveform = decode_audio(encoded(tone(440.0, seconds=1.0), container=container, subtype=subtype), sample_rate=SAMPLE_RATE)
+@pytest.mark.parametrize(
+    ("container", "subtype", "file_rate"), [("OGG", "VORBIS", 22050), ("OGG", "OPUS", 48000), ("MP3", "MPEG_LAYER_III", 22050)]
+)
+def test_lossy_formats(container: str, subtype: str, file_rate: int) -> None:
+    samples = tone(440.0, seconds=1.0, sample_rate=file_rate)
+    data = encoded(samples, sample_rate=file_rate, container=container, subtype=subtype)
+    waveform = decode_audio(data, sample_rate=SAMPLE_RATE)
     spectrum = np.abs(np.fft.rfft(waveform))
     assert spectrum.argmax() * SAMPLE_RATE / len(waveform) == pytest.approx(440.0, abs=2.0)
 
@@ -52,6 +68,55 @@ def test_sixteen_bit_samples_are_exact() -> None:
     samples = np.array([-32768, -1, 0, 1, 32767], dtype=np.int16)
     waveform = decode_audio(encoded(samples, subtype="PCM_16"), sample_rate=SAMPLE_RATE)
     np.testing.assert_array_equal(waveform * 32768, samples)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_streamed_wav_is_read_to_its_end(size: int) -> None:
+    """A program that writes WAV to a pipe cannot go back to fill in the sizes."""
+    data = encoded(tone(440.0, seconds=0.5), subtype="PCM_16")
+    streamed = data[:4] + struct.pack("<I", size) + data[8:40] + struct.pack("<I", size) + data[44:]
+    np.testing.assert_array_equal(decode_audio(streamed, sample_rate=SAMPLE_RATE), decode_audio(data, sample_rate=SAMPLE_RATE))
+
+
+def test_content_is_the_same_in_every_lossless_file_and_for_one_sample_more_another() -> None:
+    samples = np.round(tone(440.0, seconds=0.5) * 32768) / 32768
+    stereo = np.stack([samples, samples], axis=1)
+    files = [
+        encoded(samples, subtype="PCM_16"),
+        encoded(samples, container="AU", subtype="PCM_16"),
+        encoded(samples, container="FLAC", subtype="PCM_24"),
+        encoded(samples, subtype="FLOAT"),
+        encoded(stereo, container="FLAC", subtype="PCM_16"),
+    ]
+    sums = {content_sha256(decode_audio(data, sample_rate=SAMPLE_RATE)) for data in files}
+    assert len(sums) == 1
+    assert content_sha256(decode_audio(files[0], sample_rate=SAMPLE_RATE)[:-1]) not in sums
+
+
+def test_content_beyond_full_scale_does_not_wrap_round() -> None:
+    loud, clipped = np.array([1.5, -1.5, 0.25], np.float32), np.array([32767 / 32768, -1.0, 0.25], np.float32)
+    assert content_sha256(loud) == content_sha256(clipped)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (bytes(4) + b"ftypM4A " + bytes(50), "MP4 or M4A"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(50), "WMA"),
+        (b"wvpk" + bytes(50), "WavPack"),
+    ],
+)
+def test_a_format_that_libsndfile_does_not_know_is_named(data: bytes, name: str) -> None:
+    with pytest.raises(UnusableAudioError, match=f"is {name}.*, which this machine cannot decode \\(libsndfile \\d") as caught:
+        decode_audio(data, sample_rate=SAMPLE_RATE)
+    assert caught.value.kind == "format"
+
+
+def test_a_format_that_this_libsndfile_was_built_without_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "WAV"})
+    assert undecodable_format(encoded(tone(440.0, seconds=0.1), container="MP3")) == "MP3"
+    assert undecodable_format(encoded(tone(440.0, seconds=0.1), container="OGG")) == "Ogg Vorbis"
+    assert undecodable_format(encoded(tone(440.0, seconds=0.1))) is None
 
 
 def test_channels_are_averaged() -> None:

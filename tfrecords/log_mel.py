@@ -1,4 +1,4 @@
-"""Waveform to log-mel spectrogram, in NumPy and SciPy, for all of a track's chunks at once."""
+"""Waveform to log-mel spectrogram, in NumPy and SciPy."""
 
 from functools import lru_cache
 
@@ -18,8 +18,8 @@ def periodic_hann(win_length: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _constants(spec: LogMelSpec) -> tuple[NDArray[np.float64], scipy.sparse.csr_array]:
-    """The window, and the filter bank as a sparse matrix: an FFT bin lies in two bands at most."""
-    return periodic_hann(spec.win_length), scipy.sparse.csr_array(mel_filter_bank(spec))
+    """The window times the amplitude scale, and the filter bank as a sparse matrix: an FFT bin lies in two bands at most."""
+    return periodic_hann(spec.win_length) * spec.amplitude_scale, scipy.sparse.csr_array(mel_filter_bank(spec))
 
 
 def _window_starts(spec: LogMelSpec) -> NDArray[np.int64]:
@@ -40,6 +40,9 @@ def log_mel(chunks: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.floa
     Window and FFT are float64, as librosa's are: the rounding of a float32 FFT follows the loudest bin, and in the quiet bands
     above an MP3 encoder's low-pass it moves the logarithm by up to 3e-4.
 
+    Chunks are transformed one after the other in one set of buffers: a chunk's frames stay in the processor's cache, where all
+    of a track's would take four times as long.
+
     Args:
         chunks: Waveforms in ±1, (n_chunks, spec.chunk_samples) float32.
         spec: The front end.
@@ -54,21 +57,24 @@ def log_mel(chunks: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.floa
         raise ValueError(f"chunks must have the shape (n_chunks, {spec.chunk_samples}), got {chunks.shape}")
     window, bank = _constants(spec)
     starts = _window_starts(spec)
+    n_kept = len(starts)
     before = max(0, -int(starts[0]))
     after = max(0, int(starts[-1]) + spec.win_length - spec.chunk_samples)
-    padded = np.pad(chunks.astype(np.float64) * spec.amplitude_scale, ((0, 0), (before, after)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, spec.win_length, axis=1)
-    frames = windows[:, starts + before] * window  # (n_chunks, frames, win_length) float64
-    n_chunks, n_kept, _ = frames.shape
-
-    spectrum = np.abs(scipy.fft.rfft(frames.reshape(-1, spec.win_length), n=spec.n_fft))  # (n_chunks·frames, n_fft // 2 + 1)
-    if spec.power != 1.0:
-        spectrum **= spec.power
-    mel = bank @ spectrum.astype(np.float32).T  # (n_mels, n_chunks·frames)
-    mel += np.float32(spec.log_offset)
-    logarithm = np.log(mel) if spec.log_base == "e" else np.log10(mel)
-    features = logarithm.reshape(spec.n_mels, n_chunks, n_kept).transpose(1, 0, 2)  # (n_chunks, n_mels, frames)
-    return np.pad(features, ((0, 0), (0, 0), (0, spec.n_frames - n_kept)), mode="edge")
+    padded = np.zeros(before + spec.chunk_samples + after)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spec.win_length)[starts[0] + before :: spec.hop_length][:n_kept]
+    frames = np.zeros((n_kept, spec.n_fft))
+    features = np.empty((len(chunks), *spec.shape), dtype=np.float32)
+    for chunk, feature in zip(chunks, features, strict=True):
+        padded[before : before + spec.chunk_samples] = chunk
+        np.multiply(windows, window, out=frames[:, : spec.win_length])
+        spectrum = np.abs(scipy.fft.rfft(frames))  # (n_kept, n_fft // 2 + 1) float64
+        if spec.power != 1.0:
+            spectrum **= spec.power
+        mel = bank @ spectrum.astype(np.float32).T  # (n_mels, n_kept)
+        mel += np.float32(spec.log_offset)
+        feature[:, :n_kept] = np.log(mel) if spec.log_base == "e" else np.log10(mel)
+        feature[:, n_kept:] = feature[:, n_kept - 1 : n_kept]
+    return features
 
 
 def cut_chunks(waveform: NDArray[np.float32], starts: NDArray[np.int64], *, spec: LogMelSpec) -> NDArray[np.float32]:
