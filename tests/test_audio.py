@@ -39,7 +39,7 @@ def lying_flac() -> bytes:
         ("WAVEX", "PCM_24", 1.2e-7),
         ("WAVEX", "FLOAT", 0.0),
         ("AU", "PCM_16", 3.1e-5),
-        ("AU", "ULAW", 8e-3),
+        ("AU", "ULAW", 2e-2),
         ("FLAC", "PCM_16", 3.1e-5),
         ("FLAC", "PCM_24", 1.2e-7),
         ("AIFF", "PCM_16", 3.1e-5),
