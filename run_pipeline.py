@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from beam_pipeline.demo_corpus import N_DEMO_TRACKS, write_demo_corpus
 from beam_pipeline.options import BuildOptions, MaxRejected
 from beam_pipeline.progress import progress_bar
+from beam_pipeline.storage import join
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE
 from tfrecords.errors import UsageError
@@ -26,7 +27,7 @@ DEMO = Path("data/demo")
 _REJECTED_SHOWN = 20
 
 
-def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
+def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     """Reads the command line; the second value is the input folder, None where none was named."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -35,8 +36,10 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--runner", default="DirectRunner", help="Beam runner; DirectRunner is this machine")
-    parser.add_argument("--input", type=Path, help=f"folder of the corpus; without it {GTZAN}, else a demo corpus in {DEMO}")
-    parser.add_argument("--output", type=Path, default=Path("data/tfrecords"), help="folder of the dataset")
+    parser.add_argument("--input", help=f"folder of the corpus; without it {GTZAN}, else a demo corpus in {DEMO}")
+    parser.add_argument(
+        "--output", default="data/tfrecords", help="folder of the dataset; like --input a path or a URL (gs://, s3://)"
+    )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="paper", help="front end")
     parser.add_argument(
         "--split", choices=("stratified", "herbert"), default="stratified", help="herbert: the paper's own, GTZAN only"
@@ -47,11 +50,15 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, Path | None]:
     parser.add_argument("--num-shards", type=_positive, help="shards per split; chosen from the size where not given")
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes of the DirectRunner")
     parser.add_argument("--overwrite", action="store_true", help="replace the dataset that is in the output folder")
+    parser.add_argument(
+        "--features", metavar="DIR", help="keep the tracks' features here, for other datasets too; without it OUTPUT/features"
+    )
+    parser.add_argument("--no-features", dest="keep_features", action="store_false", help="keep no features for the next run")
     parser.add_argument("--max-rejected", type=_max_rejected, default="1%", help="tracks that may be left out: 5, or 2%% of them")
     parser.add_argument("-v", "--verbose", action="store_true", help="show Beam's own messages")
     values, beam_args = parser.parse_known_args(arguments)
-    folder = values.input or (GTZAN if GTZAN.is_dir() else None)
-    return BuildOptions(**vars(values) | {"input": folder or DEMO}, beam_args=tuple(beam_args)), folder
+    folder = values.input or (str(GTZAN) if GTZAN.is_dir() else None)
+    return BuildOptions(**vars(values) | {"input": folder or str(DEMO)}, beam_args=tuple(beam_args)), folder
 
 
 def _positive(text: str) -> int:
@@ -87,23 +94,24 @@ def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float)
     read = f"{result.counters.get('bytes_read', 0) / 2**20:.1f} MiB read"
     print(f"Time     {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}, {read}")
     _print_rejected(options, result.rejected)
-    print(f"Dataset  {options.output / MANIFEST_FILE}, fingerprint {manifest.fingerprint[:16]}")
+    print(f"Dataset  {join(options.output, MANIFEST_FILE)}, fingerprint {manifest.fingerprint[:16]}")
     print(f"Next     {python_command('train.py', '--batchnorm', '--data', options.output)}")
 
 
 def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]]) -> None:
     if not rejected:
         return
-    print(f"Left out {len(rejected)} track(s), listed in {options.output / REJECTED_FILE}:")
+    print(f"Left out {len(rejected)} track(s), listed in {join(options.output, REJECTED_FILE)}:")
     for track in rejected[:_REJECTED_SHOWN]:
         print(f"  {track['path']}: {track['reason']}")
     if len(rejected) > _REJECTED_SHOWN:
         print(f"  … and {len(rejected) - _REJECTED_SHOWN} more")
 
 
-def _run(options: BuildOptions, folder: Path | None) -> int:
+def _run(options: BuildOptions, folder: str | None) -> int:
     # Beam logs while it is imported, and takes a second: it comes after the command line is read and logging is set up.
-    from beam_pipeline.build_dataset import RejectedError, build_dataset
+    from beam_pipeline.build_dataset import build_dataset
+    from beam_pipeline.finish import RejectedError
     from beam_pipeline.pipeline import BuildError, check_beam_options, runner_description
 
     try:

@@ -5,7 +5,13 @@ from tfrecords.stable_hash import stable_hash
 
 
 class TooShortError(ValueError):
-    """A track that has fewer candidate chunks than asked for."""
+    """A track that has fewer candidate chunks than asked for.
+
+    Attributes:
+        kind: The reason in two words, for counting.
+    """
+
+    kind = "too short"
 
 
 def draw_chunks(n_samples: int, *, track_id: str, n_chunks: int, seed: int, spec: LogMelSpec) -> list[int]:

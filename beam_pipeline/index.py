@@ -5,8 +5,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
+from beam_pipeline import storage
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError
 
@@ -35,19 +36,19 @@ class Corpus:
     """What a folder holds.
 
     Attributes:
-        root: Folder of the genre folders.
+        root: Folder of the genre folders, a path or a URL.
         info: Name, and whether the audio is synthetic.
         tracks: In the order of their ids.
         genres: In alphabetical order, which is that of their labels.
     """
 
-    root: Path
+    root: str
     info: CorpusInfo
     tracks: tuple[Track, ...]
     genres: tuple[str, ...]
 
 
-def _track_id(genre: str, path: Path) -> str:
+def _track_id(genre: str, path: PurePath) -> str:
     name = path.with_suffix("").as_posix()
     return name if name.startswith(f"{genre}.") else f"{genre}.{name}"
 
@@ -75,45 +76,68 @@ def _cannot_list(error: OSError) -> None:
     raise UsageError(f"{error.filename} cannot be listed: {error.strerror}")
 
 
-def _genre_root(folder: Path) -> Path:
-    return next((folder / parent for parent in _GENRE_PARENTS if (folder / parent).is_dir()), folder)
-
-
-def _corpus_info(folder: Path, root: Path) -> CorpusInfo:
-    """What the marker beside the genre folders says; else the input folder's name."""
-    marker = root / CORPUS_FILE
-    if not marker.is_file():
-        return CorpusInfo(name=folder.resolve().name)
-    try:
-        return CorpusInfo.from_json(marker.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{marker}: {error}") from error
-
-
-def index_corpus(folder: Path) -> Corpus:
-    """Lists the tracks of a folder that holds `genres/`, `Data/genres_original/`, or a folder per label.
-
-    The order of directory listings plays no part. Files that are not audio by their ending are passed over.
-
-    Raises:
-        UsageError: If the folder is missing, holds no audio or one label alone, or two files would be the same track.
-    """
+def _tracks_on_this_machine(folder: Path) -> tuple[str, list[Track]]:
+    """The folder of the genre folders, and the tracks."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    root = _genre_root(folder)
+    root = next((folder / parent for parent in _GENRE_PARENTS if (folder / parent).is_dir()), folder)
     tracks = [
-        Track(track_id=_track_id(genre_folder.name, path), path=f"{genre_folder.name}/{path.as_posix()}", genre=genre_folder.name)
+        _track(genre_folder.name, path)
         for genre_folder in root.iterdir()
         if genre_folder.is_dir() and not genre_folder.name.startswith(".")
         for path in _audio_files(genre_folder)
     ]
+    return str(root), tracks
+
+
+def _tracks_behind_url(url: str) -> tuple[str, list[Track]]:
+    """Likewise; there are no folders, only objects whose names have slashes."""
+    names = list(storage.files_below(url))
+    parent = next((parent for parent in _GENRE_PARENTS if any(name.startswith(f"{parent}/") for name in names)), None)
+    prefix = f"{parent}/" if parent else ""
+    tracks = []
+    for name in names:
+        genre, _, path = name.removeprefix(prefix).partition("/")
+        hidden = any(part.startswith(".") for part in (genre, PurePosixPath(path).name))
+        if name.startswith(prefix) and not hidden and PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES:
+            tracks.append(_track(genre, PurePosixPath(path)))
+    return storage.join(url, parent) if parent else url, tracks
+
+
+def _track(genre: str, path: PurePath) -> Track:
+    return Track(track_id=_track_id(genre, path), path=f"{genre}/{path.as_posix()}", genre=genre)
+
+
+def _corpus_info(folder: str, root: str) -> CorpusInfo:
+    """What the marker beside the genre folders says; else the input folder's name."""
+    marker = storage.join(root, CORPUS_FILE)
+    try:
+        return CorpusInfo.from_json(storage.read(marker).decode())
+    except FileNotFoundError:
+        return CorpusInfo(name=PurePosixPath(storage.absolute(folder)).name)
+    except ValueError as error:
+        raise UsageError(f"{marker}: {error}") from error
+
+
+def index_corpus(folder: str) -> Corpus:
+    """Lists the tracks of a folder that holds `genres/`, `Data/genres_original/`, or a folder per label.
+
+    The order of directory listings plays no part. Files that are not audio by their ending are passed over.
+
+    Args:
+        folder: A path, or a URL such as gs:// or s3://.
+
+    Raises:
+        UsageError: If the folder is missing, holds no audio or one label alone, or two files would be the same track.
+    """
+    root, tracks = _tracks_behind_url(folder.rstrip("/")) if storage.is_remote(folder) else _tracks_on_this_machine(Path(folder))
     tracks.sort(key=lambda track: (track.track_id, track.path))
     genres = tuple(sorted({track.genre for track in tracks}))
     _check(root, tracks, genres)
     return Corpus(root=root, info=_corpus_info(folder, root), tracks=tuple(tracks), genres=genres)
 
 
-def _check(root: Path, tracks: list[Track], genres: tuple[str, ...]) -> None:
+def _check(root: str, tracks: list[Track], genres: tuple[str, ...]) -> None:
     if not tracks:
         raise UsageError(
             f"{root} holds no tracks: expected a folder per genre with audio files ({', '.join(sorted(AUDIO_SUFFIXES))}) in it"

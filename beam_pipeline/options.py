@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 from beam_pipeline.splits import SplitScheme
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
@@ -39,8 +38,8 @@ class BuildOptions:
     """Options of one run.
 
     Attributes:
-        input: Folder of the corpus.
-        output: Folder of the dataset.
+        input: Folder of the corpus, a path or a URL.
+        output: Folder of the dataset, likewise.
         preset: Name of the spec, a key of PRESETS.
         split: Split scheme.
         test_fraction: Share of a genre's tracks in the test split, for split "stratified".
@@ -49,14 +48,16 @@ class BuildOptions:
         num_shards: Shards per split; None chooses from the size.
         workers: Worker processes of the local runner.
         overwrite: Whether a dataset in `output` is replaced, once the new one is whole.
+        keep_features: Whether the features of the tracks are kept, for the next run.
+        features: Folder that they are kept in; None for one in the output folder, which holds those of its dataset alone.
         max_rejected: How many tracks may be left out before the run fails.
         runner: Name of the Beam runner.
         beam_args: Further command line arguments, for Beam's PipelineOptions.
         verbose: Whether Beam's own messages are shown.
     """
 
-    input: Path
-    output: Path
+    input: str
+    output: str
     preset: str = "paper"
     split: SplitScheme = "stratified"
     test_fraction: float = 0.25
@@ -65,6 +66,8 @@ class BuildOptions:
     num_shards: int | None = None
     workers: int = 1
     overwrite: bool = False
+    keep_features: bool = True
+    features: str | None = None
     max_rejected: MaxRejected = field(default_factory=MaxRejected)
     runner: str = "DirectRunner"
     beam_args: tuple[str, ...] = ()

@@ -2,21 +2,22 @@
 
 import fcntl
 import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from beam_pipeline import storage
 from tfrecords.errors import UsageError
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, TRACKS_FILE
 
+FEATURES = "features"
 _STAGING = ".beam-pipeline-staging"
 _LOCK = "lock"
 _SHARD = re.compile(r"[a-z]+-\d{5,}-of-\d{5,}\.tfrecord")
-_OWN_NAMES = (MANIFEST_FILE, TRACKS_FILE, REJECTED_FILE, _STAGING)
+_OWN_NAMES = (MANIFEST_FILE, TRACKS_FILE, REJECTED_FILE, _STAGING, FEATURES)
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
+def check_output(output: str, *, overwrite: bool) -> None:
     """Refuses an output folder that holds a dataset, unless it may be overwritten, or anything that is not ours.
 
     What a run that failed or died has left is no dataset, and does not stand in the way.
@@ -25,11 +26,9 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         UsageError: Naming what is in the way.
     """
     try:
-        names = sorted(path.name for path in output.iterdir())
-    except FileNotFoundError:
-        return
+        names = sorted(storage.names_in(output))
     except OSError as error:
-        raise UsageError(f"the output {output} cannot be used as a folder: {error.strerror}") from error
+        raise UsageError(f"the output {output} cannot be used as a folder: {error.strerror or error}") from error
     shards = [name for name in names if _SHARD.fullmatch(name)]
     foreign = [name for name in names if name not in _OWN_NAMES and name not in shards]
     if foreign:
@@ -43,10 +42,11 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def staging_folder(output: Path) -> Iterator[Path]:
+def staging_folder(output: str) -> Iterator[str]:
     """Makes the staging folder in a checked output folder, and removes it in the end.
 
-    What a dead run left in it goes first. A lock that ends with its process tells a dead run from one that is at work.
+    What a dead run left in it goes first. On this machine a lock that ends with its process tells a dead run from one that is
+    at work; behind a URL nothing does.
 
     Yields:
         Its absolute path.
@@ -54,10 +54,17 @@ def staging_folder(output: Path) -> Iterator[Path]:
     Raises:
         UsageError: If it cannot be made, or another run is at work in it.
     """
-    staging = output.resolve() / _STAGING
+    staging = storage.join(storage.absolute(output), _STAGING)
+    if storage.is_remote(output):
+        storage.remove_folder(staging)
+        try:
+            yield staging
+        finally:
+            storage.remove_folder(staging)
+        return
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        lock = (staging / _LOCK).open("w")
+        storage.make_folder(staging)
+        lock = Path(staging, _LOCK).open("w")  # noqa: SIM115 (held until the run ends)
     except OSError as error:
         raise UsageError(f"the output {output} cannot be written to: {error.strerror}") from error
     with lock:
@@ -65,30 +72,24 @@ def staging_folder(output: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"another run is writing to {output}") from error
-        for path in staging.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != _LOCK:
-                path.unlink()
+        for name in storage.names_in(staging) - {_LOCK}:
+            storage.remove_folder(storage.join(staging, name))
         try:
             yield staging
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            storage.remove_folder(staging)
 
 
-def write_rejected(output: Path, rejected: str) -> None:
-    """Writes `rejected.jsonl`, which tells of the last run, also of one that failed."""
-    (output / REJECTED_FILE).write_text(rejected, encoding="utf-8")
+def publish(output: str, staging: str, *, shards: Mapping[str, str], manifest: str) -> None:
+    """Replaces what was in the folder: shards and `tracks.jsonl` first and, last and at once, `dataset.json`.
 
-
-def publish(output: Path, *, shard_names: list[str], tracks: str, manifest: str) -> None:
-    """Replaces what was in the folder: shards and `tracks.jsonl` first and, last and at once, `dataset.json`."""
-    (output / MANIFEST_FILE).unlink(missing_ok=True)
-    for path in output.iterdir():
-        if _SHARD.fullmatch(path.name):
-            path.unlink()
-    for name in shard_names:
-        (output / _STAGING / name).replace(output / name)
-    (output / TRACKS_FILE).write_text(tracks, encoding="utf-8")
-    (output / _STAGING / MANIFEST_FILE).write_text(manifest, encoding="utf-8")
-    (output / _STAGING / MANIFEST_FILE).replace(output / MANIFEST_FILE)
+    Args:
+        output: The folder.
+        staging: The staging folder in it, with the shards and `tracks.jsonl`.
+        shards: Staged names by final names.
+        manifest: Text of `dataset.json`.
+    """
+    storage.remove(output, [MANIFEST_FILE])
+    storage.remove(output, [name for name in storage.names_in(output) if _SHARD.fullmatch(name)])
+    storage.move(staging, [*shards.values(), TRACKS_FILE], target=output, new_names=[*shards, TRACKS_FILE])
+    storage.write(storage.join(output, MANIFEST_FILE), [manifest.encode()])

@@ -1,16 +1,21 @@
 """The Beam graph, and the runner that it runs on."""
 
+import io
 import logging
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
+from beam_pipeline import storage
+from beam_pipeline.extract import SUMMARIES, ExtractRecords
 from beam_pipeline.local_runner import local_runner, run_watched
 from beam_pipeline.options import BuildOptions
-from beam_pipeline.transforms import SUMMARIES, ExtractRecords, Plan, read_lines, write_lines, write_shard
+from beam_pipeline.plan import Plan
+from beam_pipeline.summaries import list_of, n_lists, write_list
+from beam_pipeline.write_shard import write_shard
 from tfrecords.errors import UsageError
 
 
@@ -55,18 +60,17 @@ def check_beam_options(options: BuildOptions) -> None:
         raise UsageError("--workers chooses the local processes, not --direct_num_workers or --direct_running_mode")
 
 
-def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summaries: Path) -> PipelineResult:
-    """Runs the graph to its end.
+def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: str, n_tracks: int) -> PipelineResult:
+    """Runs the graph to its end: shards and lists of summaries are in the staging folder then.
 
-    Beam's own text source and sink take a path for a pattern, in which brackets and stars have a meaning; hence `read_lines` and
-    `write_lines`.
+    Beam's own text source takes a path for a pattern, in which brackets and stars have a meaning; hence `_read_lines`.
 
     Args:
         options: Choose the runner.
         plan: What the workers need to know.
         track_list: File with a track (id, path, genre, split) in JSON per line. The graph holds its name alone, so that it
             does not grow with the corpus.
-        summaries: File that gets a line of JSON for each track, rejected track and shard, in any order.
+        n_tracks: How many those are.
 
     Returns:
         Beam's result, with the counters.
@@ -74,7 +78,6 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summari
     Raises:
         BuildError: If the run did not end well.
     """
-    shard_names = [plan.shard_name(split, index) for split, n_shards in plan.n_shards.items() for index in range(n_shards)]
     if is_local(options):
         runner = local_runner(workers=options.workers, verbose=options.verbose)
         beam_options = PipelineOptions([f"--direct_num_workers={options.workers}", *options.beam_args])
@@ -83,12 +86,14 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summari
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     extracted = (
         pipeline
-        | "Name the list of tracks" >> beam.Create([str(track_list)])
-        | "Read the list of tracks" >> beam.FlatMap(read_lines)
+        | "Name the list of tracks" >> beam.Create([track_list])
+        | "Read the list of tracks" >> beam.FlatMap(_read_lines)
         | "Spread the tracks over the workers" >> beam.Reshuffle()
         | "Decode tracks and compute log-mels" >> beam.ParDo(ExtractRecords(plan)).with_outputs(SUMMARIES, main="records")
     )
-    every_shard = pipeline | "Name every shard, also one that stays empty" >> beam.Create([(name, b"") for name in shard_names])
+    every_shard = pipeline | "Name every shard, also one that stays empty" >> beam.Create(
+        [(name, None) for name in plan.shard_names()]
+    )
     shards = (
         (extracted.records, every_shard)
         | "Records and shard names" >> beam.Flatten()
@@ -98,9 +103,9 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summari
     _ = (
         (extracted[SUMMARIES], shards)
         | "All summaries" >> beam.Flatten()
-        | "One key" >> beam.WithKeys("summaries")
-        | "Gather summaries" >> beam.GroupByKey()
-        | "Write summaries" >> beam.MapTuple(partial(write_lines, path=summaries))
+        | "Name each summary's list" >> beam.Map(partial(list_of, n_lists=n_lists(n_tracks)))
+        | "Gather each list" >> beam.GroupByKey()
+        | "Write lists" >> beam.MapTuple(partial(write_list, folder=plan.staging))
     )
     try:
         result = run_watched(pipeline) if is_local(options) else pipeline.run()
@@ -112,3 +117,8 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: Path, summari
     if state is not None and state != PipelineState.DONE:
         raise BuildError(f"the pipeline ended in the state {state}")
     return result
+
+
+def _read_lines(path: str) -> Iterator[str]:
+    with storage.open_file(path) as file:
+        yield from io.TextIOWrapper(file, encoding="utf-8", newline="\n")

@@ -88,7 +88,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "dataset"
-    build_dataset(BuildOptions(input=corpus, output=folder, chunks_per_track=4, num_shards=2, test_fraction=0.34))
+    build_dataset(BuildOptions(input=str(corpus), output=str(folder), chunks_per_track=4, num_shards=2, test_fraction=0.34))
     return folder
 
 

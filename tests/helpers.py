@@ -19,11 +19,13 @@ WriteCorpus = Callable[..., Path]
 
 
 def build(corpus: Path, output: Path, **options: Any) -> BuildResult:
-    return build_dataset(BuildOptions(input=corpus, output=output, **{"chunks_per_track": 4, "workers": 1} | options))
+    return build_dataset(BuildOptions(input=str(corpus), output=str(output), **{"chunks_per_track": 4, "workers": 1} | options))
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    """SHA-256 of every file of a dataset, by its path; stored features included."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def records_of(folder: Path, split: str) -> list[Record]:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 import run_pipeline
-from beam_pipeline.build_dataset import RejectedError
+from beam_pipeline.finish import RejectedError
 from beam_pipeline.options import MaxRejected
 from tests.conftest import SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, json_lines, run_main
@@ -66,7 +66,7 @@ def test_too_many_rejected_tracks_fail_the_run(
     status, error = run_main("--input", corpus, "--output", output, capsys=capsys)
     assert status == 1
     assert error == "run_pipeline.py: 2 of 14 tracks cannot be used, more than --max-rejected allows (1)"
-    assert [path.name for path in output.iterdir()] == ["rejected.jsonl"]
+    assert {path.name for path in output.iterdir()} == {"rejected.jsonl", "features"}
     assert len(json_lines(output / "rejected.jsonl")) == 2
     # What a failed run leaves does not stand in the way of the next.
     assert run_main("--input", corpus, "--output", output, "--max-rejected", "20%", capsys=capsys)[0] == 0

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from beam_pipeline.chunks import TooShortError, draw_chunks
 from beam_pipeline.index import Track
+from beam_pipeline.plan import Plan
 from beam_pipeline.splits import assign_splits, herbert_split, stratified_split
-from beam_pipeline.transforms import Plan
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.stable_hash import stable_hash
@@ -136,7 +136,16 @@ def test_a_genre_with_one_track_is_refused() -> None:
 def test_shards_are_ranges_of_the_order(n_shards: int, digests: list[bytes]) -> None:
     """Read one after the other, the shards hold the records in one order, whatever their number."""
     plan = Plan(
-        root=Path(), spec=SPEC, genres=(), chunks_per_track=1, seed=0, n_shards={"test": n_shards}, staging=Path(), progress=None
+        root="",
+        spec=SPEC,
+        genres=(),
+        chunks_per_track=1,
+        seed=0,
+        n_shards={"test": n_shards},
+        staging="",
+        features=None,
+        handover=None,
+        progress=None,
     )
     names = [plan.shard_name("test", index) for index in range(n_shards)]
     shards = [plan.shard_of("test", digest) for digest in sorted(digests)]

@@ -24,10 +24,10 @@ def test_evaluate_recomputes_the_metrics(run: Path, dataset: Path, metrics: Any,
 def test_evaluate_refuses_other_data(
     run: Path, corpus: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    build_dataset(BuildOptions(input=corpus, output=tmp_path / "spec", chunks_per_track=1, preset="schindler"))
+    build_dataset(BuildOptions(input=str(corpus), output=str(tmp_path / "spec"), chunks_per_track=1, preset="schindler"))
     shutil.copytree(corpus, tmp_path / "corpus")
     (tmp_path / "corpus" / "hum").rename(tmp_path / "corpus" / "humming")
-    build_dataset(BuildOptions(input=tmp_path / "corpus", output=tmp_path / "genres", chunks_per_track=1))
+    build_dataset(BuildOptions(input=str(tmp_path / "corpus"), output=str(tmp_path / "genres"), chunks_per_track=1))
     for data, message in (
         (tmp_path / "spec", "is of another spec than the run's data: chunk_samples 20736 instead of 20505"),
         (tmp_path / "genres", "has the genres humming, noise, ticks; the run's are hum, noise, ticks"),

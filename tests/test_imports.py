@@ -45,7 +45,7 @@ def test_only_the_pipeline_imports_beam() -> None:
 @pytest.mark.parametrize(
     ("modules", "forbidden"),
     [
-        ("beam_pipeline.build_dataset, beam_pipeline.transforms, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
+        ("beam_pipeline.build_dataset, beam_pipeline.extract, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
         ("keras_model.run, keras_model.predict, train", ("tensorflow", "keras", "apache_beam")),
         ("run_pipeline", ("apache_beam", "tensorflow")),
     ],

@@ -173,7 +173,7 @@ def test_original_inputs_are_reproduced_along_the_whole_way(shared: Path, tmp_pa
         for name in (f"{track_id}.wav", f"{genre}.copy.wav"):  # a split by genre needs two tracks of each
             soundfile.write(folder / name, original["samples"].astype(np.int16), SAMPLE_RATE, subtype="PCM_16")
     output = tmp_path / "dataset"
-    build_dataset(BuildOptions(input=tmp_path / "corpus", output=output, chunks_per_track=1, workers=1))
+    build_dataset(BuildOptions(input=str(tmp_path / "corpus"), output=str(output), chunks_per_track=1, workers=1))
     manifest = read_dataset(output)
     found: dict[bytes, NDArray[np.float32]] = {}
     for serialized in tf.data.TFRecordDataset([str(output / shard.name) for shard in manifest.shards]).batch(10):

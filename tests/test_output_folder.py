@@ -67,7 +67,7 @@ def test_an_output_that_cannot_be_a_folder(
 
 def test_two_runs_do_not_write_to_one_output(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     corpus, output = write_corpus(), tmp_path / "out"
-    with staging_folder(output), pytest.raises(UsageError, match="another run is writing to"):
+    with staging_folder(str(output)), pytest.raises(UsageError, match="another run is writing to"):
         build(corpus, output)
     build(corpus, output)
 
@@ -98,7 +98,7 @@ def test_ctrl_c_ends_a_run_cleanly(write_corpus: WriteCorpus, tmp_path: Path) ->
     assert process.returncode == 130
     assert lines_of(error) == ["run_pipeline.py: interrupted; no dataset was written"]
     # A worker may still have written to the staging folder while it was removed; the next run does not mind.
-    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".beam-pipeline-staging"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".beam-pipeline-staging", "features"}
     for copy in corpus.rglob("copy.*.wav"):
         copy.unlink()
     build(corpus, tmp_path / "out")
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: P
     assert process.returncode == 1
     (line,) = lines_of(error)
     assert line.startswith("run_pipeline.py: the pipeline failed: ")
-    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".beam-pipeline-staging"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".beam-pipeline-staging", "features"}
 
 
 def test_a_folder_of_other_files_is_never_touched(

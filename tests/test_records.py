@@ -180,7 +180,7 @@ def test_fingerprint_is_of_the_data_and_not_of_the_code() -> None:
         ("[]", "damaged"),
         ("{}", "damaged"),
         (manifest().to_json().replace('"seed": 0', '"seed": 1'), "was altered"),
-        (manifest().to_json().replace('"format_version": 1', '"format_version": 9'), "format version 9"),
+        (manifest().to_json().replace('"format_version": 2', '"format_version": 9'), "format version 9"),
         (manifest().to_json().replace('"n_mels": 80', '"n_mels": 0'), "n_mels must be a positive integer"),
     ],
 )

@@ -85,7 +85,7 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
     shutil.copytree(corpus, tmp_path / "corpus")
     (tmp_path / "corpus" / "corpus.json").write_text('{"name": "beeps", "synthetic": true}')
     data, run, export = tmp_path / "data [1]", tmp_path / "run [é] *", tmp_path / "served [2]"
-    build_dataset(BuildOptions(input=tmp_path / "corpus", output=data, chunks_per_track=2))
+    build_dataset(BuildOptions(input=str(tmp_path / "corpus"), output=str(data), chunks_per_track=2))
     options = ["--data", str(data), "--output", str(run), "--export", str(export), "--epochs", "1", "--cache-gib", "0"]
     assert train.main(options) == 0
     screen = capsys.readouterr().out

@@ -14,7 +14,9 @@ from tfrecords.log_mel_spec import LogMelSpec
 MANIFEST_FILE = "dataset.json"
 TRACKS_FILE = "tracks.jsonl"
 REJECTED_FILE = "rejected.jsonl"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# A dataset has train and test always, and validation where it was asked for.
+SPLITS = ("train", "validation", "test")
 
 
 class DatasetError(UsageError):
@@ -54,7 +56,7 @@ class Manifest:
         test_fraction: Share of a genre's tracks in the test split; None where the scheme is a list.
         chunks_per_track: Records per track.
         genres: In the order of their labels.
-        splits: By name, "train" and "test".
+        splits: By name; some of SPLITS.
         shards: In the order of their names.
         standardization: `mean` and `std` of the train split, for the spec's standardization; None for none.
         tracks_sha256: Digest of `tracks.jsonl`.

@@ -1,0 +1,131 @@
+"""What is computed of a track, whatever its split and label: and the store that keeps it for the next run."""
+
+import hashlib
+import io
+import json
+import math
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from beam_pipeline import storage
+from tfrecords.framing import frame, read_records
+from tfrecords.log_mel_spec import LogMelSpec
+
+_SUFFIX = ".features"
+# Raised whenever the same bytes and spec give other features.
+_FRONT_END_VERSION = 1
+_LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
+_FRAME_BYTES = 16  # around each record: its length and two sums
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """The features of one track.
+
+    Attributes:
+        n_samples: Length of the waveform at the spec's sample rate.
+        audio_sha256: Digest of the waveform.
+        candidates: Numbers of the candidate chunks that were drawn.
+        log_mels: One for each, (n_chunks, n_mels, n_frames) float32.
+    """
+
+    n_samples: int
+    audio_sha256: str
+    candidates: list[int]
+    log_mels: NDArray[np.float32]
+
+    def encode(self) -> bytes:
+        """A TFRecord file: a record of JSON, then the floats of one log-mel in each."""
+        head = {"n_samples": self.n_samples, "audio_sha256": self.audio_sha256, "candidates": self.candidates}
+        records = (log_mel.astype("<f4", copy=False).tobytes() for log_mel in self.log_mels)
+        return b"".join((frame(json.dumps(head).encode()), *map(frame, records)))
+
+    @classmethod
+    def decode(cls, data: bytes, *, shape: tuple[int, int]) -> Self:
+        """Reads what `encode` wrote.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
+        records = read_records(io.BytesIO(data), name="stored features")
+        try:
+            head = json.loads(next(records))
+            log_mels = np.stack([np.frombuffer(record, dtype="<f4").reshape(shape) for record in records])
+            if len(log_mels) != len(head["candidates"]):
+                raise ValueError(f"{len(log_mels)} log-mels for {len(head['candidates'])} chunks")
+            return cls(log_mels=log_mels, **head)
+        except (StopIteration, KeyError, TypeError) as error:
+            raise ValueError(f"stored features are damaged: {error!r}") from error
+
+
+class FeatureStore:
+    """A folder of features, by a key of all that they depend on: equal keys are equal features.
+
+    Attributes:
+        folder: Where the files lie.
+    """
+
+    def __init__(self, folder: str, *, spec: LogMelSpec, seed: int, chunks_per_track: int) -> None:
+        """A store for one front end and one draw of chunks; a folder may hold those of several."""
+        self.folder = folder
+        self._shape = spec.shape
+        self._n_chunks = chunks_per_track
+        libraries = {name: version(name) for name in _LIBRARIES} | {"libsndfile": soundfile.__libsndfile_version__}
+        made_with = [_FRONT_END_VERSION, libraries, spec.to_dict(), seed, chunks_per_track]
+        self._made_with = json.dumps(made_with, sort_keys=True).encode()
+
+    def key(self, track_id: str, data: bytes) -> str:
+        """Key of a track's features.
+
+        Args:
+            track_id: The draw of chunks depends on it.
+            data: The bytes of the track's file.
+        """
+        parts = (self._made_with, track_id.encode(), data)
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+    @staticmethod
+    def name(key: str) -> str:
+        """Name of the file of a key's features, relative to the folder."""
+        return f"{key[:2]}/{key}{_SUFFIX}"
+
+    def get(self, key: str) -> Features | None:
+        """The features of a key; None if there are none, or they are damaged."""
+        try:
+            return Features.decode(storage.read(storage.join(self.folder, self.name(key))), shape=self._shape)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def put(self, key: str, features: Features) -> None:
+        """Keeps features."""
+        storage.write(storage.join(self.folder, self.name(key)), [features.encode()])
+
+    def log_mel(self, key: str, position: int) -> NDArray[np.float32]:
+        """One log-mel (n_mels, n_frames) of the features that `put` has just kept on this machine.
+
+        Args:
+            key: Of the track.
+            position: Which of its chunks.
+
+        Raises:
+            OSError: If it cannot be read.
+            ValueError: If it is damaged.
+        """
+        n_bytes = _FRAME_BYTES + 4 * math.prod(self._shape)
+        path = Path(self.folder, self.name(key))
+        with path.open("rb", buffering=0) as file:
+            file.seek((position - self._n_chunks) * n_bytes, os.SEEK_END)
+            (record,) = read_records(io.BytesIO(file.read(n_bytes)), name=str(path))
+        return np.frombuffer(record, dtype="<f4").reshape(self._shape)
+
+    def prune(self, used: set[str]) -> None:
+        """Removes every file but those of the keys `used`."""
+        keep = {self.name(key) for key in used}
+        storage.remove(self.folder, [path for path in storage.files_below(self.folder) if path not in keep])

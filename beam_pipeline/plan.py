@@ -1,0 +1,77 @@
+"""What every worker needs to know of a run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beam_pipeline.features import FeatureStore
+from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.schema import Record
+from tfrecords.stable_hash import stable_hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run's numbers and places; sent to every worker.
+
+    Attributes:
+        root: Folder that the tracks' paths are relative to.
+        spec: The front end.
+        genres: In the order of their labels.
+        chunks_per_track: How many chunks to draw of each track.
+        seed: Of chunk draw and record order.
+        n_shards: Number of shards by split.
+        staging: Folder that shards and lists are written to.
+        features: Folder of the features that are kept; None where none are.
+        handover: Folder on this machine through which the local runner's workers hand features over; None for other runners,
+            which move them themselves.
+        progress: Folder in which each process has a file that grows by a byte a track, for the local runner's progress bar;
+            None elsewhere.
+    """
+
+    root: str
+    spec: LogMelSpec
+    genres: tuple[str, ...]
+    chunks_per_track: int
+    seed: int
+    n_shards: dict[str, int]
+    staging: str
+    features: str | None
+    handover: str | None
+    progress: str | None
+
+    def shard_name(self, split: str, index: int) -> str:
+        """File name of one of a split's shards."""
+        return f"{split}-{index:05d}-of-{self.n_shards[split]:05d}.tfrecord"
+
+    def shard_names(self) -> list[str]:
+        """All shards' names."""
+        return [self.shard_name(split, index) for split, n_shards in self.n_shards.items() for index in range(n_shards)]
+
+    def place(self, track_id: str, candidate: int) -> bytes:
+        """A record's place in the order of its split: 32 bytes, to be sorted by."""
+        return stable_hash("order", self.seed, track_id, candidate)
+
+    def shard_of(self, split: str, place: bytes) -> str:
+        """The shard that a record belongs to.
+
+        Shards are equal ranges of the places: read one after the other they hold the records in one order, whatever their
+        number.
+        """
+        return self.shard_name(split, int.from_bytes(place[:8], "big") * self.n_shards[split] >> 64)
+
+    def record(self, log_mel: NDArray[np.float32], track_id: str, label: int, candidate: int) -> Record:
+        """The record of one candidate chunk, with its log-mel (n_mels, n_frames)."""
+        return Record(
+            log_mel=log_mel,
+            label=label,
+            genre=self.genres[label],
+            track_id=track_id,
+            chunk_index=candidate,
+            start_sample=candidate * self.spec.chunk_step,
+        )
+
+    def store(self, folder: str) -> FeatureStore:
+        """The store of this run's features in a folder."""
+        return FeatureStore(folder, spec=self.spec, seed=self.seed, chunks_per_track=self.chunks_per_track)

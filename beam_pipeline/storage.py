@@ -1,0 +1,194 @@
+"""Files on this machine, and objects behind a URL (`gs://`, `s3://`) through Beam's filesystems, by one set of functions.
+
+A local path is taken as it is, whatever characters it has. Beam takes some functions' paths for patterns: a URL of a folder may
+hold no star, question mark or bracket.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from tfrecords.audio import read_audio_file
+from tfrecords.errors import UsageError
+
+_BATCH = 100  # objects per request
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is a URL rather than a path on this machine."""
+    return "://" in path
+
+
+def check_url(path: str) -> None:
+    """Refuses a URL that no filesystem of Beam's stands for, or that Beam would take for a pattern.
+
+    Raises:
+        UsageError: Saying why.
+    """
+    if not is_remote(path):
+        return
+    from apache_beam.io.filesystems import FileSystems
+
+    if set(path) & set("*?[]"):
+        raise UsageError(f"{path}: a URL may hold none of * ? [ ]")
+    try:
+        FileSystems.get_filesystem(path)
+    except (ValueError, OSError) as error:
+        extra = {"gs": "gcp", "s3": "aws"}.get(path.split("://")[0])
+        hint = f"install apache-beam[{extra}]" if extra else "expected a path, or a URL such as gs:// or s3://"
+        raise UsageError(f"{path} cannot be used: {hint}") from error
+
+
+def join(folder: str, *names: str) -> str:
+    """A path below a folder."""
+    return "/".join((folder.rstrip("/") or "/", *names)) if is_remote(folder) else str(Path(folder, *names))
+
+
+def absolute(path: str) -> str:
+    """A path that means the same to a process in another folder."""
+    return path.rstrip("/") if is_remote(path) else str(Path(path).resolve())
+
+
+def read_track(path: str) -> bytes:
+    """Reads a track's file whole.
+
+    Raises:
+        UnusableAudioError: If it is no regular file.
+        OSError: If it is missing or cannot be read.
+    """
+    return read(path) if is_remote(path) else read_audio_file(Path(path))
+
+
+def read(path: str) -> bytes:
+    """Reads a file whole.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        OSError: If it cannot be read.
+    """
+    if not is_remote(path):
+        return Path(path).read_bytes()
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except Exception as error:  # Google's client has exceptions of its own
+        if getattr(error, "code", None) == 404:
+            raise FileNotFoundError(2, "No such object", path) from error
+        raise
+
+
+def open_file(path: str) -> BinaryIO:
+    """Opens a file for reading."""
+    if not is_remote(path):
+        return Path(path).open("rb")
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return file
+
+
+def create_file(path: str) -> BinaryIO:
+    """Opens a new file for writing. An object appears when it is closed, a file at once."""
+    if not is_remote(path):
+        return Path(path).open("wb")
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    file: BinaryIO = FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return file
+
+
+def write(path: str, parts: Iterable[bytes]) -> None:
+    """Writes a file, which is there as a whole or not at all; its folder is made if it is missing.
+
+    Nothing is written where there are no bytes to write to a URL: Beam cannot write empty objects to S3.
+    """
+    if is_remote(path):
+        if data := b"".join(parts):
+            with create_file(path) as file:
+                file.write(data)
+        return
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+    except FileNotFoundError:
+        make_folder(str(target.parent))
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+    temporary.rename(target)
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder and those above it; object stores have none."""
+    if not is_remote(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """Paths of the files below a folder, relative to it, in no particular order; none if it is missing."""
+    if not is_remote(folder):
+        for parent, _, names in os.walk(folder):
+            yield from (str(Path(parent, name).relative_to(folder)) for name in names)
+        return
+    from apache_beam.io.filesystems import FileSystems
+
+    prefix = f"{folder.rstrip('/')}/"
+    for result in FileSystems.match([f"{prefix}**"]):
+        yield from (metadata.path.removeprefix(prefix) for metadata in result.metadata_list)
+
+
+def names_in(folder: str) -> set[str]:
+    """Names of the files and folders in a folder; none if it is missing.
+
+    Raises:
+        OSError: If it cannot be listed.
+    """
+    if is_remote(folder):
+        return {path.split("/")[0] for path in files_below(folder)}
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()
+
+
+def move(folder: str, names: Sequence[str], *, target: str, new_names: Sequence[str]) -> None:
+    """Moves files of one folder to another on the same filesystem, under new names. What has such a name is replaced."""
+    pairs = [(join(folder, name), join(target, new)) for name, new in zip(names, new_names, strict=True)]
+    if not is_remote(folder):
+        for old, new in pairs:
+            Path(old).replace(new)
+        return
+    from apache_beam.io.filesystems import FileSystems
+
+    for first in range(0, len(pairs), _BATCH):
+        olds, news = zip(*pairs[first : first + _BATCH], strict=True)
+        FileSystems.rename(list(olds), list(news))
+
+
+def remove(folder: str, names: Iterable[str]) -> None:
+    """Removes files of a folder; those that are missing are no error."""
+    paths = [join(folder, name) for name in names]
+    if not is_remote(folder):
+        for path in paths:
+            Path(path).unlink(missing_ok=True)
+        return
+    from apache_beam.io.filesystems import FileSystems
+
+    for first in range(0, len(paths), _BATCH):
+        FileSystems.delete(paths[first : first + _BATCH])
+
+
+def remove_folder(folder: str) -> None:
+    """Removes a folder with all that is in it, or a file, if it is there."""
+    if is_remote(folder):
+        remove(folder, list(files_below(folder)))
+    elif Path(folder).is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        Path(folder).unlink(missing_ok=True)
