@@ -11,6 +11,7 @@ import numpy as np
 from apache_beam.metrics import Metrics
 
 from beam_pipeline import storage
+from beam_pipeline.allocator import keep_freed_memory
 from beam_pipeline.chunks import TooShortError, draw_chunks
 from beam_pipeline.features import Features
 from beam_pipeline.plan import Plan
@@ -39,7 +40,8 @@ class ExtractRecords(beam.DoFn):
         self._progress: int | None = None
 
     def setup(self) -> None:
-        """Opens this process' progress file."""
+        """Prepares this process: its memory, and its progress file."""
+        keep_freed_memory()
         if self._plan.progress is not None:
             self._progress = os.open(f"{self._plan.progress}/{os.getpid()}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 

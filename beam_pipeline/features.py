@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import math
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from beam_pipeline import storage
 from tfrecords.framing import frame, read_records
+from tfrecords.log_mel import fill_frames
 from tfrecords.log_mel_spec import LogMelSpec
 
 _SUFFIX = ".features"
@@ -41,14 +41,14 @@ class Features:
     candidates: list[int]
     log_mels: NDArray[np.float32]
 
-    def encode(self) -> bytes:
-        """A TFRecord file: a record of JSON, then the floats of one log-mel in each."""
+    def encode(self, *, spec: LogMelSpec) -> bytes:
+        """A TFRecord file: a record of JSON, then the floats of one log-mel in each, without the frames that repeat the last."""
         head = {"n_samples": self.n_samples, "audio_sha256": self.audio_sha256, "candidates": self.candidates}
-        records = (log_mel.astype("<f4", copy=False).tobytes() for log_mel in self.log_mels)
+        records = (log_mel[:, : spec.n_kept_frames].astype("<f4", copy=False).tobytes() for log_mel in self.log_mels)
         return b"".join((frame(json.dumps(head).encode()), *map(frame, records)))
 
     @classmethod
-    def decode(cls, data: bytes, *, shape: tuple[int, int]) -> Self:
+    def decode(cls, data: bytes, *, spec: LogMelSpec) -> Self:
         """Reads what `encode` wrote.
 
         Raises:
@@ -57,12 +57,16 @@ class Features:
         records = read_records(io.BytesIO(data), name="stored features")
         try:
             head = json.loads(next(records))
-            log_mels = np.stack([np.frombuffer(record, dtype="<f4").reshape(shape) for record in records])
+            log_mels = np.stack([_log_mel(record, spec=spec) for record in records])
             if len(log_mels) != len(head["candidates"]):
                 raise ValueError(f"{len(log_mels)} log-mels for {len(head['candidates'])} chunks")
             return cls(log_mels=log_mels, **head)
         except (StopIteration, KeyError, TypeError) as error:
             raise ValueError(f"stored features are damaged: {error!r}") from error
+
+
+def _log_mel(record: bytes, *, spec: LogMelSpec) -> NDArray[np.float32]:
+    return fill_frames(np.frombuffer(record, dtype="<f4").reshape(spec.n_mels, spec.n_kept_frames), spec=spec)
 
 
 class FeatureStore:
@@ -75,7 +79,7 @@ class FeatureStore:
     def __init__(self, folder: str, *, spec: LogMelSpec, seed: int, chunks_per_track: int) -> None:
         """A store for one front end and one draw of chunks; a folder may hold those of several."""
         self.folder = folder
-        self._shape = spec.shape
+        self._spec = spec
         self._n_chunks = chunks_per_track
         libraries = {name: version(name) for name in _LIBRARIES} | {"libsndfile": soundfile.__libsndfile_version__}
         made_with = [_FRONT_END_VERSION, libraries, spec.to_dict(), seed, chunks_per_track]
@@ -99,13 +103,13 @@ class FeatureStore:
     def get(self, key: str) -> Features | None:
         """The features of a key; None if there are none, or they are damaged."""
         try:
-            return Features.decode(storage.read(storage.join(self.folder, self.name(key))), shape=self._shape)
+            return Features.decode(storage.read(storage.join(self.folder, self.name(key))), spec=self._spec)
         except (FileNotFoundError, ValueError):
             return None
 
     def put(self, key: str, features: Features) -> None:
         """Keeps features."""
-        storage.write(storage.join(self.folder, self.name(key)), [features.encode()])
+        storage.write(storage.join(self.folder, self.name(key)), [features.encode(spec=self._spec)])
 
     def log_mel(self, key: str, position: int) -> NDArray[np.float32]:
         """One log-mel (n_mels, n_frames) of the features that `put` has just kept on this machine.
@@ -118,12 +122,12 @@ class FeatureStore:
             OSError: If it cannot be read.
             ValueError: If it is damaged.
         """
-        n_bytes = _FRAME_BYTES + 4 * math.prod(self._shape)
+        n_bytes = _FRAME_BYTES + 4 * self._spec.n_mels * self._spec.n_kept_frames
         path = Path(self.folder, self.name(key))
         with path.open("rb", buffering=0) as file:
             file.seek((position - self._n_chunks) * n_bytes, os.SEEK_END)
             (record,) = read_records(io.BytesIO(file.read(n_bytes)), name=str(path))
-        return np.frombuffer(record, dtype="<f4").reshape(self._shape)
+        return _log_mel(record, spec=self._spec)
 
     def prune(self, used: set[str]) -> None:
         """Removes every file but those of the keys `used`."""

@@ -28,7 +28,7 @@ def _window_starts(spec: LogMelSpec) -> NDArray[np.int64]:
     The window is centred in the n_fft samples of its frame, and a centred frame lies n_fft // 2 samples further left.
     """
     offset = (spec.n_fft - spec.win_length) // 2 - (spec.n_fft // 2 if spec.centered else 0)
-    return offset + spec.hop_length * np.arange(min(spec.n_real_frames, spec.n_frames))
+    return offset + spec.hop_length * np.arange(spec.n_kept_frames)
 
 
 def log_mel(chunks: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.float32]:
@@ -57,7 +57,7 @@ def log_mel(chunks: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.floa
         raise ValueError(f"chunks must have the shape (n_chunks, {spec.chunk_samples}), got {chunks.shape}")
     window, bank = _constants(spec)
     starts = _window_starts(spec)
-    n_kept = len(starts)
+    n_kept = spec.n_kept_frames
     before = max(0, -int(starts[0]))
     after = max(0, int(starts[-1]) + spec.win_length - spec.chunk_samples)
     padded = np.zeros(before + spec.chunk_samples + after)
@@ -73,8 +73,20 @@ def log_mel(chunks: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.floa
         mel = bank @ spectrum.astype(np.float32).T  # (n_mels, n_kept)
         mel += np.float32(spec.log_offset)
         feature[:, :n_kept] = np.log(mel) if spec.log_base == "e" else np.log10(mel)
-        feature[:, n_kept:] = feature[:, n_kept - 1 : n_kept]
+    _repeat_last_frame(features, spec=spec)
     return features
+
+
+def fill_frames(frames: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.float32]:
+    """Log-mels (…, n_mels, n_frames) from their computed frames (…, n_mels, spec.n_kept_frames)."""
+    log_mels = np.empty((*frames.shape[:-1], spec.n_frames), dtype=np.float32)
+    log_mels[..., : spec.n_kept_frames] = frames
+    _repeat_last_frame(log_mels, spec=spec)
+    return log_mels
+
+
+def _repeat_last_frame(log_mels: NDArray[np.float32], *, spec: LogMelSpec) -> None:
+    log_mels[..., spec.n_kept_frames :] = log_mels[..., spec.n_kept_frames - 1 : spec.n_kept_frames]
 
 
 def cut_chunks(waveform: NDArray[np.float32], starts: NDArray[np.int64], *, spec: LogMelSpec) -> NDArray[np.float32]:
@@ -88,4 +100,4 @@ def cut_chunks(waveform: NDArray[np.float32], starts: NDArray[np.int64], *, spec
             f"chunk starts must lie in 0..{len(waveform) - spec.chunk_samples}, got {starts.min()}..{starts.max()} "
             f"for a waveform of {len(waveform)} samples"
         )
-    return waveform[starts[:, np.newaxis] + np.arange(spec.chunk_samples)]
+    return np.stack([waveform[start : start + spec.chunk_samples] for start in starts])

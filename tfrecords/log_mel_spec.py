@@ -110,6 +110,11 @@ class LogMelSpec:
         padded = self.chunk_samples + (2 * (self.n_fft // 2) if self.centered else 0)
         return 1 + (padded - self.n_fft) // self.hop_length if padded >= self.n_fft else 0
 
+    @property
+    def n_kept_frames(self) -> int:
+        """Frames of a log-mel that the STFT has computed; those after them repeat the last one."""
+        return min(self.n_real_frames, self.n_frames)
+
     def n_candidate_chunks(self, n_samples: int) -> int:
         """Number of chunks that fit into a waveform of `n_samples` samples, half overlapping by default."""
         return max(0, 1 + (n_samples - self.chunk_samples) // self.chunk_step)
