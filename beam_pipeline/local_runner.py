@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
+from google.protobuf import struct_pb2
+from google.protobuf.json_format import ParseDict
 
 _POLL_SECONDS = 0.1
 
@@ -24,15 +28,24 @@ class WorkerDiedError(RuntimeError):
     """A worker process ended before its work was done."""
 
 
-def local_runner(*, workers: int, verbose: bool) -> FnApiRunner:
-    """The local runner with a number of worker processes; with one, the work is done in this process."""
-    if workers == 1:
+def local_runner(options: PipelineOptions, *, verbose: bool) -> FnApiRunner:
+    """The local runner with the options' number of worker processes; with one, the work is done in this process."""
+    if options.view_as(DirectOptions).direct_num_workers == 1:
         return FnApiRunner()
     # Workers import the packages that this process imported, and nothing from the folder that the user happens to be in (-P).
     path = os.pathsep.join(filter(None, (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH"))))
     worker = [sys.executable, "-P", "-m", "beam_pipeline.local_worker", *(["--verbose"] if verbose else [])]
     command = "exec " + shlex.join(["env", f"PYTHONPATH={path}", *worker])
-    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
+    # FnApiRunner itself gives its workers no options, and without them they know no object store's address. A Struct has no
+    # integers: 2 would arrive as 2.0, which is no number of workers.
+    given = {
+        name: str(value) if type(value) is int else value for name, value in options.get_all_options(drop_default=True).items()
+    }
+    provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=ParseDict(given, struct_pb2.Struct()))
+    return FnApiRunner(
+        default_environment=SubprocessSDKEnvironment.from_command_string(command),
+        provision_info=ExtendedProvisionInfo(provision),
+    )
 
 
 def run_watched(pipeline: beam.Pipeline) -> PipelineResult:

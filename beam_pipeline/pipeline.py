@@ -79,8 +79,8 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: str, n_tracks
         BuildError: If the run did not end well.
     """
     if is_local(options):
-        runner = local_runner(workers=options.workers, verbose=options.verbose)
         beam_options = PipelineOptions([f"--direct_num_workers={options.workers}", *options.beam_args])
+        runner = local_runner(beam_options, verbose=options.verbose)
     else:
         runner, beam_options = create_runner(options.runner), PipelineOptions(list(options.beam_args))
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
