@@ -1,9 +1,9 @@
 """A folder of tracks to a list of them: which there are, of which genre, and which are there twice."""
 
 import os
-import unicodedata
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -11,46 +11,65 @@ from beam_pipeline import storage
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError
 
-AUDIO_SUFFIXES = frozenset({".wav", ".au", ".flac", ".ogg", ".opus", ".mp3"})
+# The second line is of audio that may not decode here: it is indexed all the same, to be rejected by name and not passed over.
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".au", ".flac", ".ogg", ".opus", ".mp3"} | {".m4a", ".aac", ".wma", ".aif", ".aiff", ".caf", ".mp4"}
+)
 # Where the copies of GTZAN in circulation keep their genre folders, most specific first; else the input folder itself.
-_GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")
+GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")
+# Unicode's categories Cc (control characters) and Cs (surrogates, which stand for bytes that are not UTF-8).
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
     """One file.
 
     Attributes:
         track_id: "genre.name", as in GTZAN: "blues.00000" for blues/blues.00000.wav as for blues/00000.wav.
         path: Relative to the corpus' root, with slashes.
-        genre: Name of the folder.
+        genre: Name of the folder, or the label in a catalogue.
+        group: What the track has in common with others, for instance its artist: no computed split parts a group. None for none.
     """
 
     track_id: str
     path: str
     genre: str
+    group: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """What a folder holds.
+    """What a folder or a catalogue holds.
 
     Attributes:
-        root: Folder of the genre folders, a path or a URL.
+        root: Folder that the tracks' paths are relative to, a path or a URL.
         info: Name, and whether the audio is synthetic.
         tracks: In the order of their ids.
         genres: In alphabetical order, which is that of their labels.
+        given_splits: The split of every track by its id where a catalogue gives it; None where it is to be decided.
     """
 
     root: str
     info: CorpusInfo
     tracks: tuple[Track, ...]
     genres: tuple[str, ...]
+    given_splits: Mapping[str, str] | None = None
 
 
-def _track_id(genre: str, path: PurePath) -> str:
-    name = path.with_suffix("").as_posix()
+def track_id_of(genre: str, name: str) -> str:
+    """The id of a track.
+
+    Args:
+        genre: Its genre.
+        name: Its path below the genre's folder, with slashes, without its ending.
+    """
     return name if name.startswith(f"{genre}.") else f"{genre}.{name}"
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether a text holds control characters, line breaks among them, or bytes that were not UTF-8."""
+    return _CONTROL_CHARACTER.search(text) is not None
 
 
 def _audio_files(folder: Path) -> Iterator[Path]:
@@ -80,7 +99,7 @@ def _tracks_on_this_machine(folder: Path) -> tuple[str, list[Track]]:
     """The folder of the genre folders, and the tracks."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    root = next((folder / parent for parent in _GENRE_PARENTS if (folder / parent).is_dir()), folder)
+    root = next((folder / parent for parent in GENRE_PARENTS if (folder / parent).is_dir()), folder)
     tracks = [
         _track(genre_folder.name, path)
         for genre_folder in root.iterdir()
@@ -93,7 +112,7 @@ def _tracks_on_this_machine(folder: Path) -> tuple[str, list[Track]]:
 def _tracks_behind_url(url: str) -> tuple[str, list[Track]]:
     """Likewise; there are no folders, only objects whose names have slashes."""
     names = list(storage.files_below(url))
-    parent = next((parent for parent in _GENRE_PARENTS if any(name.startswith(f"{parent}/") for name in names)), None)
+    parent = next((parent for parent in GENRE_PARENTS if any(name.startswith(f"{parent}/") for name in names)), None)
     prefix = f"{parent}/" if parent else ""
     tracks = []
     for name in names:
@@ -105,16 +124,22 @@ def _tracks_behind_url(url: str) -> tuple[str, list[Track]]:
 
 
 def _track(genre: str, path: PurePath) -> Track:
-    return Track(track_id=_track_id(genre, path), path=f"{genre}/{path.as_posix()}", genre=genre)
+    return Track(
+        track_id=track_id_of(genre, path.with_suffix("").as_posix()), path=f"{genre}/{path.as_posix()}", genre=genre
+    )
 
 
-def _corpus_info(folder: str, root: str) -> CorpusInfo:
-    """What the marker beside the genre folders says; else the input folder's name."""
-    marker = storage.join(root, CORPUS_FILE)
+def read_corpus_info(folder: str) -> CorpusInfo | None:
+    """What the marker in a folder says; None where there is none.
+
+    Raises:
+        UsageError: If it cannot be understood.
+    """
+    marker = storage.join(folder, CORPUS_FILE)
     try:
         return CorpusInfo.from_json(storage.read(marker).decode())
-    except FileNotFoundError:
-        return CorpusInfo(name=PurePosixPath(storage.absolute(folder)).name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except ValueError as error:
         raise UsageError(f"{marker}: {error}") from error
 
@@ -134,7 +159,8 @@ def index_corpus(folder: str) -> Corpus:
     tracks.sort(key=lambda track: (track.track_id, track.path))
     genres = tuple(sorted({track.genre for track in tracks}))
     _check(root, tracks, genres)
-    return Corpus(root=root, info=_corpus_info(folder, root), tracks=tuple(tracks), genres=genres)
+    info = read_corpus_info(root) or CorpusInfo(name=PurePosixPath(storage.absolute(folder)).name)
+    return Corpus(root=root, info=info, tracks=tuple(tracks), genres=genres)
 
 
 def _check(root: str, tracks: list[Track], genres: tuple[str, ...]) -> None:
@@ -145,7 +171,7 @@ def _check(root: str, tracks: list[Track], genres: tuple[str, ...]) -> None:
     if len(genres) < 2:
         raise UsageError(f"{root} holds one label alone, {genres[0]!r}: a classifier needs at least two folders of tracks")
     for track in tracks:
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in track.path):
+        if has_control_characters(track.path):
             raise UsageError(f"{root} holds a file whose name has control characters or is not UTF-8: {track.path!r}; rename it")
     doubled = [track_id for track_id, count in Counter(track.track_id for track in tracks).items() if count > 1]
     if doubled:
