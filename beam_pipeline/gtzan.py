@@ -1,0 +1,75 @@
+"""What is known of GTZAN: the ids of its tracks, and which of them are exact repetitions of each other."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from beam_pipeline.index import Corpus, Track
+
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+TRACK_IDS = frozenset(f"{genre}.{number:05d}" for genre in GENRES for number in range(100))
+
+
+def read_list(name: str) -> Any:
+    """The content of a file of `split_lists/`."""
+    return json.loads(resources.files("beam_pipeline").joinpath(f"split_lists/{name}.json").read_text(encoding="utf-8"))
+
+
+@cache
+def repetitions() -> tuple[tuple[str, ...], ...]:
+    """GTZAN's exact repetitions: groups of track ids that hold the same recording, after Sturm (2013)."""
+    return tuple(tuple(group) for group in read_list("gtzan_duplicates")["groups"])
+
+
+def looks_like_gtzan(corpus: Corpus) -> bool:
+    """Whether a corpus is GTZAN, or GTZAN with tracks missing.
+
+    It is when its audio is not synthetic, its genres are GTZAN's ten, and every id is one of GTZAN's thousand.
+    """
+    return not corpus.info.synthetic and corpus.genres == GENRES and all(track.track_id in TRACK_IDS for track in corpus.tracks)
+
+
+def group_repetitions(tracks: Sequence[Track]) -> tuple[Track, ...]:
+    """The tracks, the exact repetitions among them in one group each.
+
+    Where they have groups already, the groups that a repetition links become one.
+    """
+    group_of = {track.track_id: track.group or track.track_id for track in tracks}
+    joined: dict[str, str] = {}
+
+    def name_of(group: str) -> str:
+        while group in joined:
+            group = joined[group]
+        return group
+
+    repeated = set()
+    for repetition in repetitions():
+        present = [track_id for track_id in repetition if track_id in group_of]
+        if len(present) > 1:
+            repeated |= set(present)
+            name, *others = sorted({name_of(group_of[track_id]) for track_id in present})
+            joined |= dict.fromkeys(others, name)
+    return tuple(
+        replace(track, group=name_of(group_of[track.track_id])) if track.group or track.track_id in repeated else track
+        for track in tracks
+    )
+
+
+def repeated_in_later_split(split_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The tracks whose recording a split that judges them holds too.
+
+    Yields:
+        The id of a train or validation track and that of its repetition, which is a test track or, for a train track, else a
+        validation track.
+    """
+    judged_by = {"train": ("test", "validation"), "validation": ("test",)}
+    for repetition in repetitions():
+        for track_id in repetition:
+            for split in judged_by.get(split_of.get(track_id, ""), ()):
+                others = [other for other in repetition if split_of.get(other) == split]
+                if others:
+                    yield track_id, others[0]
+                    break
