@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from beam_pipeline.demo_corpus import N_DEMO_TRACKS, write_demo_corpus
 from beam_pipeline.options import BuildOptions, MaxRejected
 from beam_pipeline.progress import progress_bar
-from beam_pipeline.storage import join
+from beam_pipeline.splits import check_scheme
+from beam_pipeline.storage import join, parent
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE
 from tfrecords.errors import UsageError
@@ -42,9 +43,21 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="paper", help="front end")
     parser.add_argument(
-        "--split", choices=("stratified", "herbert"), default="stratified", help="herbert: the paper's own, GTZAN only"
+        "--tracks",
+        metavar="FILE.csv",
+        help="catalogue of the tracks; its paths are relative to --input or its own folder",
+    )
+    parser.add_argument(
+        "--split",
+        type=_split_scheme,
+        metavar="SCHEME",
+        help="stratified or kfold-K/N; for GTZAN also herbert (the paper's own), fault-filtered, artist-1, artist-2, artist-3; "
+        "without it what the catalogue gives, else stratified",
     )
     parser.add_argument("--test-fraction", type=float, default=0.25, help="share of each genre's tracks to test on")
+    parser.add_argument(
+        "--validation-fraction", type=float, default=0.0, help="share of each genre's train tracks for a validation split"
+    )
     parser.add_argument("--chunks-per-track", type=_positive, default=15, help="chunks drawn of each track")
     parser.add_argument("--seed", type=int, default=0, help="of split, chunk draw and record order")
     parser.add_argument("--num-shards", type=_positive, help="shards per split; chosen from the size where not given")
@@ -57,7 +70,7 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     parser.add_argument("--max-rejected", type=_max_rejected, default="1%", help="tracks that may be left out: 5, or 2%% of them")
     parser.add_argument("-v", "--verbose", action="store_true", help="show Beam's own messages")
     values, beam_args = parser.parse_known_args(arguments)
-    folder = values.input or (str(GTZAN) if GTZAN.is_dir() else None)
+    folder = values.input or (parent(values.tracks) if values.tracks else str(GTZAN) if GTZAN.is_dir() else None)
     return BuildOptions(**vars(values) | {"input": folder or str(DEMO)}, beam_args=tuple(beam_args)), folder
 
 
@@ -65,6 +78,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)
+
+
+def _split_scheme(text: str) -> str:
+    try:
+        return check_scheme(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _max_rejected(text: str) -> MaxRejected:
@@ -88,20 +108,23 @@ def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float)
     for name, split in manifest.splits.items():
         shards = manifest.shards_of(name)
         size = sum(shard.n_bytes for shard in shards) / 2**20
-        print(f"{name:8} {split.n_tracks} tracks, {split.n_records} records, {len(shards)} shard(s), {size:.1f} MiB")
+        print(f"{name:10} {split.n_tracks} tracks, {split.n_records} records, {len(shards)} shard(s), {size:.1f} MiB")
     n_tracks = sum(split.n_tracks for split in manifest.splits.values()) + len(result.rejected)
     processes = f", by {len(result.tracks_by_process)} process(es)" if result.tracks_by_process else ""
     read = f"{result.counters.get('bytes_read', 0) / 2**20:.1f} MiB read"
     print(f"Time     {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}, {read}")
+    for note in result.notes:
+        print(f"Note     {note}")
+    _print_rejected(options, result.left_out, title=f"Split {manifest.split_scheme!r} leaves out")
     _print_rejected(options, result.rejected)
     print(f"Dataset  {join(options.output, MANIFEST_FILE)}, fingerprint {manifest.fingerprint[:16]}")
     print(f"Next     {python_command('train.py', '--batchnorm', '--data', options.output)}")
 
 
-def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]]) -> None:
+def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]], *, title: str = "Left out") -> None:
     if not rejected:
         return
-    print(f"Left out {len(rejected)} track(s), listed in {join(options.output, REJECTED_FILE)}:")
+    print(f"{title} {len(rejected)} track(s), listed in {join(options.output, REJECTED_FILE)}:")
     for track in rejected[:_REJECTED_SHOWN]:
         print(f"  {track['path']}: {track['reason']}")
     if len(rejected) > _REJECTED_SHOWN:

@@ -14,15 +14,16 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_pipeline import storage
+from beam_pipeline.catalogue import read_catalogue
 from beam_pipeline.finish import RunFacts, finish
-from beam_pipeline.index import index_corpus
+from beam_pipeline.index import Corpus, Track, index_corpus
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.output_folder import FEATURES, check_output, staging_folder
 from beam_pipeline.pipeline import is_local, run_pipeline
 from beam_pipeline.plan import Plan
 from beam_pipeline.progress import progress_of, tracks_by_process
-from beam_pipeline.splits import assign_splits
-from tfrecords.manifest import SPLITS, Manifest
+from beam_pipeline.splits import SplitAssignment, assign_splits
+from tfrecords.manifest import Manifest
 
 _SHARD_BYTES = 64 * 2**20
 
@@ -33,13 +34,17 @@ class BuildResult:
 
     Attributes:
         manifest: Of the dataset that was written.
-        rejected: The tracks that could not be used, with their reasons.
+        rejected: The tracks that cannot be used, with their reasons.
+        left_out: The tracks that the split scheme leaves out, with its reasons; their `split` is None.
+        notes: What else the split scheme says, lines for the user.
         counters: Beam's counters by name.
         tracks_by_process: How many tracks each worker process did; empty for a remote runner.
     """
 
     manifest: Manifest
     rejected: tuple[dict[str, Any], ...]
+    left_out: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
     counters: dict[str, int]
     tracks_by_process: dict[str, int]
 
@@ -54,20 +59,24 @@ def build_dataset(options: BuildOptions) -> BuildResult:
             be replaced is still there.
     """
     FileSystems.set_options(PipelineOptions(list(options.beam_args)))
-    for path in filter(None, (options.input, options.output, options.features)):
+    for path in filter(None, (options.input, options.tracks, options.output, options.features)):
         storage.check_url(path)
-    corpus = index_corpus(options.input)
-    split_of = assign_splits(corpus.tracks, scheme=options.split, seed=options.seed, test_fraction=options.test_fraction)
+    corpus = read_catalogue(options.tracks, root=options.input) if options.tracks else index_corpus(options.input)
+    assignment = assign_splits(
+        corpus,
+        scheme=options.split,
+        seed=options.seed,
+        test_fraction=options.test_fraction,
+        validation_fraction=options.validation_fraction,
+    )
     check_output(options.output, overwrite=options.overwrite)
     with staging_folder(options.output) as staging, _scratch_folder(options, staging) as scratch:
-        facts = RunFacts(corpus=corpus.info, genres=corpus.genres, n_tracks=len(corpus.tracks))
-        plan = _plan(
-            options, facts, Counter(split_of.values()), root=storage.absolute(corpus.root), staging=staging, scratch=scratch
-        )
+        facts = _facts(corpus, assignment)
+        plan = _plan(options, facts, root=storage.absolute(corpus.root), staging=staging, scratch=scratch)
         track_list = storage.join(staging, "tracks.txt")
-        lines = (json.dumps(asdict(track) | {"split": split_of[track.track_id]}) for track in corpus.tracks)
-        storage.write(track_list, (f"{line}\n".encode() for line in lines))
-        del corpus, split_of  # of a million tracks they take a gigabyte, and the run may take hours
+        rows = (_row(track, assignment.split_of[track.track_id]) for track in assignment.tracks)
+        storage.write(track_list, (json.dumps(row).encode() + b"\n" for row in rows))
+        del corpus, assignment  # of a million tracks they take a gigabyte, and the run may take hours
         with progress_of(Path(plan.progress), n_tracks=facts.n_tracks) if plan.progress else nullcontext():
             result = run_pipeline(options, plan=plan, track_list=track_list, n_tracks=facts.n_tracks)
         manifest, rejected = finish(options, plan, facts)
@@ -75,9 +84,33 @@ def build_dataset(options: BuildOptions) -> BuildResult:
         return BuildResult(
             manifest=manifest,
             rejected=rejected,
+            left_out=facts.left_out,
+            notes=facts.notes,
             counters=counters,
             tracks_by_process=tracks_by_process(Path(plan.progress)) if plan.progress else {},
         )
+
+
+def _facts(corpus: Corpus, assignment: SplitAssignment) -> RunFacts:
+    genres_by_split: dict[str, Counter[str]] = {split: Counter() for split in assignment.splits}
+    for track in assignment.tracks:
+        genres_by_split[assignment.split_of[track.track_id]][track.genre] += 1
+    return RunFacts(
+        corpus=corpus.info,
+        genres=corpus.genres,
+        split_scheme=assignment.scheme,
+        n_tracks_by_split=genres_by_split,
+        left_out=tuple(
+            _row(track, None) | {"kind": "split", "reason": assignment.left_out[track.track_id]}
+            for track in corpus.tracks
+            if track.track_id in assignment.left_out
+        ),
+        notes=assignment.notes,
+    )
+
+
+def _row(track: Track, split: str | None) -> dict[str, Any]:
+    return {key: value for key, value in asdict(track).items() if value is not None} | {"split": split}
 
 
 @contextmanager
@@ -92,9 +125,7 @@ def _scratch_folder(options: BuildOptions, staging: str) -> Iterator[str | None]
             yield folder
 
 
-def _plan(
-    options: BuildOptions, facts: RunFacts, n_tracks: Counter[str], *, root: str, staging: str, scratch: str | None
-) -> Plan:
+def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, scratch: str | None) -> Plan:
     features = storage.absolute(options.features or storage.join(options.output, FEATURES)) if options.keep_features else None
     handover = progress = None
     if scratch is not None:
@@ -109,9 +140,8 @@ def _plan(
         chunks_per_track=options.chunks_per_track,
         seed=options.seed,
         n_shards={
-            split: options.num_shards or math.ceil(n_tracks[split] * options.chunks_per_track * record_bytes / _SHARD_BYTES)
-            for split in SPLITS
-            if n_tracks[split]
+            split: options.num_shards or math.ceil(genres.total() * options.chunks_per_track * record_bytes / _SHARD_BYTES)
+            for split, genres in facts.n_tracks_by_split.items()
         },
         staging=staging,
         features=features,

@@ -1,16 +1,18 @@
 """A CSV file to a list of tracks: for a corpus whose folders are not its labels, or with groups or splits of one's own."""
 
 import csv
+import io
 import posixpath
 from collections.abc import Iterator
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from sys import intern
 
+from beam_pipeline import storage
 from beam_pipeline.index import GENRE_PARENTS, Corpus, Track, has_control_characters, read_corpus_info, track_id_of
-from beam_pipeline.splits import SPLITS
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError
+from tfrecords.manifest import SPLITS
 
 _REQUIRED = ("path", "label")
 _COLUMNS = (*_REQUIRED, "split", "group", "track_id")
@@ -19,22 +21,20 @@ _PROBLEMS_SHOWN = 10
 _CHARACTERS_SHOWN = 60
 
 
-def read_catalogue(file: Path, *, root: Path) -> Corpus:
+def read_catalogue(file: str, *, root: str) -> Corpus:
     """Reads a catalogue: a CSV file in UTF-8, with a header and a row per track. See docs/splits.md.
 
     Whether the files it names are there plays no part: those that are not become rejected tracks.
 
     Args:
-        file: The CSV file.
-        root: Folder that its paths are relative to.
+        file: The CSV file, a path or a URL.
+        root: Folder that its paths are relative to, likewise.
 
     Raises:
         UsageError: If it cannot be used; the message holds the first problems with their lines, and their number.
     """
-    if not root.is_dir():
+    if not storage.is_remote(root) and not Path(root).is_dir():
         raise UsageError(f"there is no folder {root}")
-    if not file.is_file():
-        raise UsageError(f"there is no catalogue {file}")
     rows = _rows(file)
     _, header = next(rows, (0, []))
     _check_header(file, header)
@@ -51,11 +51,11 @@ def read_catalogue(file: Path, *, root: Path) -> Corpus:
     )
 
 
-def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: str) -> Iterator[tuple[int, list[str]]]:
     """The number of its last line and the fields of each row that is not empty; whitespace around fields is dropped."""
     line = 0
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        with storage.open_file(file) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True, skipinitialspace=True)
             for fields in reader:
                 line = reader.line_num
@@ -67,10 +67,10 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         raise UsageError(f"{file} is no CSV file after line {line}: {error}") from error
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"the catalogue {file} cannot be read: {error.strerror or error}") from error
 
 
-def _check_header(file: Path, header: list[str]) -> None:
+def _check_header(file: str, header: list[str]) -> None:
     """Refuses unknown columns too: one that is misspelt would be passed over, and with it, for instance, the groups."""
     expected = f"expected the columns path and label and, optionally, split, group and track_id; got {_short(', '.join(header))}"
     if missing := [column for column in _REQUIRED if column not in header]:
@@ -141,7 +141,7 @@ class _Catalogue:
         self.tracks.append(Track(track_id=track_id, path=path, genre=intern(label), group=intern(group) if group else None))
         return None
 
-    def check(self, file: Path) -> None:
+    def check(self, file: str) -> None:
         """Raises UsageError if anything is wrong with the rows, or with all of them together."""
         if not self.tracks and not self._n_problems:
             raise UsageError(f"{file} names no tracks")
@@ -168,15 +168,16 @@ def _default_id(label: str, path: str) -> str:
     return track_id_of(label, name)
 
 
-def _corpus_info(file: Path, root: Path, tracks: list[Track]) -> CorpusInfo:
+def _corpus_info(file: str, root: str, tracks: list[Track]) -> CorpusInfo:
     """What the markers say that lie in folders of the tracks or above them: a synthetic corpus stays one under any catalogue."""
-    folders = {track.path.rpartition("/")[0] for track in tracks}
+    # Behind a URL each look is a request: the root's own marker has to do there.
+    folders = {"" if storage.is_remote(root) else track.path.rpartition("/")[0] for track in tracks}
     while above := {posixpath.dirname(folder) for folder in folders} - folders:
         folders |= above
-    infos = {info for folder in folders if (info := read_corpus_info(root / folder))}
+    infos = {info for folder in folders if (info := read_corpus_info(storage.join(root, folder)))}
     if len(infos) == 1:
         return infos.pop()
-    return CorpusInfo(name=file.stem, synthetic=any(info.synthetic for info in infos))
+    return CorpusInfo(name=PurePosixPath(file).stem, synthetic=any(info.synthetic for info in infos))
 
 
 def _short(text: str) -> str:

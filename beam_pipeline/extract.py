@@ -73,7 +73,7 @@ class ExtractRecords(beam.DoFn):
     def _features(self, track: dict[str, Any]) -> tuple[str, Features]:
         """A track's key, and its features, which now lie in the plan's stores."""
         started = time.perf_counter_ns()
-        data = storage.read_track(storage.join(self._plan.root, track["path"]))
+        data = storage.read_track(storage.resolve(track["path"], root=self._plan.root))
         _count("bytes_read", len(data))
         _count("read_microseconds", _microseconds_since(started))
         if not self._stores:

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from operator import itemgetter
 from typing import Any
 
 from beam_pipeline import storage
@@ -38,12 +39,23 @@ class RunFacts:
     Attributes:
         corpus: The corpus' name, and whether it is synthetic.
         genres: In the order of their labels.
-        n_tracks: How many tracks were to be read.
+        split_scheme: Its name.
+        n_tracks_by_split: How many tracks of each genre were to be read, by split.
+        left_out: The tracks that the split scheme leaves out, with its reasons.
+        notes: What else the split scheme says, lines for the user.
     """
 
     corpus: CorpusInfo
     genres: tuple[str, ...]
-    n_tracks: int
+    split_scheme: str
+    n_tracks_by_split: Mapping[str, Counter[str]]
+    left_out: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def n_tracks(self) -> int:
+        """How many tracks were to be read."""
+        return sum(genres.total() for genres in self.n_tracks_by_split.values())
 
 
 @dataclass(kw_only=True)
@@ -83,8 +95,9 @@ def finish(options: BuildOptions, plan: Plan, facts: RunFacts) -> tuple[Manifest
             yield line
 
     storage.write(storage.join(plan.staging, TRACKS_FILE), hashed(_gather(plan, report)))
+    unused = sorted((*report.rejected, *facts.left_out), key=itemgetter("track_id"))
     storage.remove(options.output, [REJECTED_FILE])
-    storage.write(storage.join(options.output, REJECTED_FILE), (_line(track) for track in report.rejected))
+    storage.write(storage.join(options.output, REJECTED_FILE), map(_line, unused))
     _check(options, plan, facts, report)
     manifest = _manifest(options, plan, facts, report, tracks_sha256=digest.hexdigest())
     publish(options.output, plan.staging, shards=report.staged_names, manifest=manifest.to_json())
@@ -126,7 +139,7 @@ def _check(options: BuildOptions, plan: Plan, facts: RunFacts, report: _Report) 
             f"{n_rejected} of {facts.n_tracks} tracks cannot be used, more than --max-rejected allows ({limit})", report.rejected
         )
     for split in plan.n_shards:
-        if lost := set(facts.genres) - set(report.genres_by_split[split]):
+        if lost := set(facts.n_tracks_by_split[split]) - set(report.genres_by_split[split]):
             raise RejectedError(f"no track of genre {min(lost)!r} in split {split!r} can be used", report.rejected)
         n_records, n_tracks = report.statistics[split].n_records, report.n_tracks(split)
         if n_records != n_tracks * plan.chunks_per_track:
@@ -143,9 +156,10 @@ def _manifest(options: BuildOptions, plan: Plan, facts: RunFacts, report: _Repor
         corpus=facts.corpus,
         preset=options.preset,
         spec=plan.spec,
-        split_scheme=options.split,
+        split_scheme=facts.split_scheme,
         seed=options.seed,
-        test_fraction=options.test_fraction if options.split == "stratified" else None,
+        test_fraction=options.test_fraction if facts.split_scheme == "stratified" else None,
+        validation_fraction=options.validation_fraction or None,
         chunks_per_track=plan.chunks_per_track,
         genres=facts.genres,
         splits={

@@ -124,9 +124,7 @@ def _tracks_behind_url(url: str) -> tuple[str, list[Track]]:
 
 
 def _track(genre: str, path: PurePath) -> Track:
-    return Track(
-        track_id=track_id_of(genre, path.with_suffix("").as_posix()), path=f"{genre}/{path.as_posix()}", genre=genre
-    )
+    return Track(track_id=track_id_of(genre, path.with_suffix("").as_posix()), path=f"{genre}/{path.as_posix()}", genre=genre)
 
 
 def read_corpus_info(folder: str) -> CorpusInfo | None:

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from beam_pipeline.splits import SplitScheme
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
 
 
@@ -38,11 +37,13 @@ class BuildOptions:
     """Options of one run.
 
     Attributes:
-        input: Folder of the corpus, a path or a URL.
-        output: Folder of the dataset, likewise.
+        input: Folder of the corpus, or that the paths of `tracks` are relative to; a path or a URL.
+        tracks: Catalogue of the tracks, a CSV file; None for all that lie in the input folder.
+        output: Folder of the dataset, a path or a URL.
         preset: Name of the spec, a key of PRESETS.
-        split: Split scheme.
+        split: Split scheme; None for the splits that the catalogue gives, or else "stratified".
         test_fraction: Share of a genre's tracks in the test split, for split "stratified".
+        validation_fraction: Share of a genre's train tracks that become the validation split; 0 for none.
         chunks_per_track: How many chunks are drawn of each track.
         seed: Of split, chunk draw and record order.
         num_shards: Shards per split; None chooses from the size.
@@ -59,8 +60,10 @@ class BuildOptions:
     input: str
     output: str
     preset: str = "paper"
-    split: SplitScheme = "stratified"
+    tracks: str | None = None
+    split: str | None = None
     test_fraction: float = 0.25
+    validation_fraction: float = 0.0
     chunks_per_track: int = 15
     seed: int = 0
     num_shards: int | None = None

@@ -10,8 +10,8 @@ from beam_pipeline.gtzan import TRACK_IDS, group_repetitions, looks_like_gtzan, 
 from beam_pipeline.index import Corpus, Track
 from beam_pipeline.listed_splits import LISTED_SCHEMES, check_listed, split_list
 from tfrecords.errors import UsageError
+from tfrecords.manifest import SPLITS
 
-SPLITS = ("train", "validation", "test")
 # The scheme of a catalogue that gives the splits itself.
 CATALOGUE_SCHEME = "catalogue"
 _FOLD = re.compile(r"kfold-(?P<number>[1-9]\d{0,3})/(?P<n_folds>[1-9]\d{0,3})", re.ASCII)
@@ -105,18 +105,14 @@ def _check_genres(assignment: SplitAssignment, genres: tuple[str, ...], *, split
 
 
 def _given(corpus: Corpus, given: Mapping[str, str]) -> SplitAssignment:
-    """The splits of a catalogue, as they are: its author decides, and is told where they part what GTZAN repeats."""
-    tracks = corpus.tracks
-    notes: tuple[str, ...] = ()
-    if looks_like_gtzan(corpus):
-        tracks = group_repetitions(tracks)
-        if repeated := list(repeated_in_later_split(given)):
-            track_id, other = repeated[0]
-            notes = (
-                f"train or validation tracks that exactly repeat one of a split that judges them: {len(repeated)}, for instance "
-                f"{track_id!r} repeats {other!r}",
-            )
-    return SplitAssignment(scheme=CATALOGUE_SCHEME, tracks=tracks, split_of=given, left_out={}, notes=notes)
+    """The splits of a catalogue, as they are."""
+    if looks_like_gtzan(corpus) and (repeated := list(repeated_in_later_split(given))):
+        track_id, other = repeated[0]
+        raise UsageError(
+            f"{len(repeated)} track(s) of the catalogue exactly repeat one of a split that judges them, for instance "
+            f"{track_id!r} ({given[track_id]}) repeats {other!r} ({given[other]}); leave them out"
+        )
+    return SplitAssignment(scheme=CATALOGUE_SCHEME, tracks=corpus.tracks, split_of=given, left_out={}, notes=())
 
 
 def _listed(corpus: Corpus, scheme: str) -> SplitAssignment:

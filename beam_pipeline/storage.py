@@ -44,7 +44,17 @@ def check_url(path: str) -> None:
 
 def join(folder: str, *names: str) -> str:
     """A path below a folder."""
-    return "/".join((folder.rstrip("/") or "/", *names)) if is_remote(folder) else str(Path(folder, *names))
+    return "/".join((folder.rstrip("/"), *filter(None, names))) if is_remote(folder) else str(Path(folder, *names))
+
+
+def resolve(path: str, *, root: str) -> str:
+    """What a path that is relative to `root`, absolute or a URL means."""
+    return path if is_remote(path) else join(root, path)
+
+
+def parent(path: str) -> str:
+    """The folder that a file lies in."""
+    return path.rpartition("/")[0] if is_remote(path) else str(Path(path).parent)
 
 
 def absolute(path: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from hypothesis import strategies as st
 
@@ -27,7 +26,7 @@ GTZAN = tracks_of(dict.fromkeys(GTZAN_GENRES, 100))
 def corpus_of(tracks: Iterable[Track], *, synthetic: bool = False, given_splits: Mapping[str, str] | None = None) -> Corpus:
     tracks = tuple(sorted(tracks, key=lambda track: track.track_id))
     return Corpus(
-        root=Path("corpus"),
+        root="corpus",
         info=CorpusInfo(name="corpus", synthetic=synthetic),
         tracks=tracks,
         genres=tuple(sorted({track.genre for track in tracks})),

@@ -40,7 +40,7 @@ def test_any_folder_of_one_folder_per_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [".m4a", ".aac", ".wma", ".aif", ".aiff", ".caf", ".mp4", ".M4A"])
 def test_audio_that_may_not_decode_is_not_passed_over(tmp_path: Path, ending: str) -> None:
     touch(tmp_path / "cats" / f"Tom{ending}", tmp_path / "dogs" / "Rex.wav")
-    assert [track.track_id for track in index_corpus(tmp_path).tracks] == ["cats.Tom", "dogs.Rex"]
+    assert [track.track_id for track in index_corpus(str(tmp_path)).tracks] == ["cats.Tom", "dogs.Rex"]
 
 
 def test_linked_folders_are_followed(tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def manifest() -> Manifest:
         split_scheme="stratified",
         seed=0,
         test_fraction=0.25,
+        validation_fraction=None,
         chunks_per_track=15,
         genres=("a", "b"),
         splits={"test": SplitSummary(n_tracks=1, n_records=15, statistics={"mean": 1.5})},

@@ -51,9 +51,10 @@ class Manifest:
         corpus: The corpus' name, and whether it is synthetic.
         preset: Name of the spec.
         spec: The front end that made the log-mels.
-        split_scheme: For instance "stratified".
+        split_scheme: For instance "stratified" or "kfold-1/4".
         seed: Of split, chunk draw and record order.
         test_fraction: Share of a genre's tracks in the test split; None where the scheme is a list.
+        validation_fraction: Share of a genre's other tracks in the validation split; None where none were taken for one.
         chunks_per_track: Records per track.
         genres: In the order of their labels.
         splits: By name; some of SPLITS.
@@ -69,6 +70,7 @@ class Manifest:
     split_scheme: str
     seed: int
     test_fraction: float | None
+    validation_fraction: float | None
     chunks_per_track: int
     genres: tuple[str, ...]
     splits: Mapping[str, SplitSummary]
