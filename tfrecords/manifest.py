@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError
+from tfrecords.json_types import check_types
 from tfrecords.log_mel_spec import LogMelSpec
 
 MANIFEST_FILE = "dataset.json"
@@ -17,6 +18,8 @@ REJECTED_FILE = "rejected.jsonl"
 FORMAT_VERSION = 2
 # A dataset has train and test always, and validation where it was asked for.
 SPLITS = ("train", "validation", "test")
+
+_T = TypeVar("_T")
 
 
 class DatasetError(UsageError):
@@ -109,28 +112,50 @@ class Manifest:
         Raises:
             DatasetError: If the text is of another version, lacks something, or does not match its own fingerprint.
         """
+        manifest, stated = cls.parse(text)
+        if manifest.fingerprint != stated:
+            raise DatasetError(f"{MANIFEST_FILE} was altered: its content does not match its fingerprint")
+        return manifest
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[Self, Any]:
+        """Reads `dataset.json` and the fingerprint that stands in it, which need not be that of the content.
+
+        Raises:
+            DatasetError: If the text is of another version, lacks something, has a value of another type, or names a shard that
+                is no plain file name: no path leads out of the dataset's folder.
+        """
         try:
             values = json.loads(text)
             version, stated = values.pop("format_version"), values.pop("fingerprint")
             if version != FORMAT_VERSION:
-                raise DatasetError(f"{MANIFEST_FILE} has format version {version}, this code reads {FORMAT_VERSION}")
-            manifest = cls(
-                **values
-                | {
-                    "corpus": CorpusInfo(**values["corpus"]),
-                    "spec": LogMelSpec.from_dict(values["spec"]),
-                    "genres": tuple(values["genres"]),
-                    "splits": {name: SplitSummary(**split) for name, split in values["splits"].items()},
-                    "shards": tuple(Shard(**shard) for shard in values["shards"]),
-                }
-            )
+                raise DatasetError(f"{MANIFEST_FILE} has format version {version!r}, this code reads {FORMAT_VERSION}")
+            values |= {
+                "corpus": _typed(CorpusInfo, values["corpus"]),
+                "spec": LogMelSpec.from_dict(values["spec"]),
+                "genres": tuple(values["genres"]),
+                "splits": {name: _typed(SplitSummary, split) for name, split in values["splits"].items()},
+                "shards": tuple(_typed(Shard, shard) for shard in values["shards"]),
+            }
+            manifest = _typed(cls, values)
+            for shard in manifest.shards:
+                if not _is_file_name(shard.name):
+                    raise ValueError(f"the name of a shard must be that of a file in the folder, got {shard.name!r}")
         except DatasetError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DatasetError(f"{MANIFEST_FILE} is damaged: {error!r}") from error
-        if manifest.fingerprint != stated:
-            raise DatasetError(f"{MANIFEST_FILE} was altered: its content does not match its fingerprint")
-        return manifest
+        return manifest, stated
+
+
+def _typed(kind: type[_T], values: dict[str, Any]) -> _T:
+    """A dataclass of values read from JSON, each of the type that the class declares."""
+    check_types(values, kind, name=kind.__name__)
+    return kind(**values)
+
+
+def _is_file_name(name: str) -> bool:
+    return name.isprintable() and len(name) <= 255 and name not in ("", ".", "..") and not set(name) & {"/", "\\"}
 
 
 def _sha256(path: Path) -> str:
