@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfrecords.corpus import CorpusInfo
-from tfrecords.framing import frame, read_records
+from tfrecords.framing import frame, read_records, scan_records
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import DatasetError, Manifest, Shard, SplitSummary, read_dataset, read_manifest
 from tfrecords.schema import Record, decode, encode, parse_batch
@@ -115,6 +116,24 @@ def test_a_file_that_ends_early_is_found(length: int) -> None:
         list(read_records(io.BytesIO(frame(b"a record")[:length]), name="x"))
 
 
+def test_an_absurd_length_takes_no_memory() -> None:
+    length = struct.pack("<Q", 2**62)
+    header = length + frame(length)[-4:]  # with the right sum
+    with pytest.raises(ValueError, match="x: damaged record at byte 0"):
+        list(read_records(io.BytesIO(header + bytes(100)), name="x"))
+
+
+def test_a_scan_goes_on_after_a_damaged_record() -> None:
+    data = bytearray(frame(b"first") + frame(b"second") + frame(b"third, too long") + frame(b"fourth"))
+    data[12] ^= 1
+    assert list(scan_records(io.BytesIO(bytes(data)), longest=10)) == [
+        (0, b"", "damaged record"),
+        (21, b"second", ""),
+        (43, b"", "record of 15 bytes, expected at most 10"),
+        (74, b"fourth", ""),
+    ]
+
+
 @pytest.mark.parametrize(("preset", "axis"), [("schindler", 0), ("full80", (0, 2)), ("paper", None)])
 def test_statistics_are_numpys(preset: str, axis: int | tuple[int, ...] | None) -> None:
     spec = dataclasses.replace(PRESETS[preset], n_mels=4, n_frames=6)
@@ -183,6 +202,13 @@ def test_fingerprint_is_of_the_data_and_not_of_the_code() -> None:
         (manifest().to_json().replace('"seed": 0', '"seed": 1'), "was altered"),
         (manifest().to_json().replace('"format_version": 2', '"format_version": 9'), "format version 9"),
         (manifest().to_json().replace('"n_mels": 80', '"n_mels": 0'), "n_mels must be a positive integer"),
+        (manifest().to_json().replace('"seed": 0', '"seed": "0"'), "'seed' of Manifest must be of type int, got '0'"),
+        (manifest().to_json().replace('"n_bytes": 3', '"n_bytes": null'), "'n_bytes' of Shard must be of type int, got None"),
+        (manifest().to_json().replace('"synthetic": false', '"synthetic": 0'), "'synthetic' of CorpusInfo must be of type bool"),
+        *(
+            (manifest().to_json().replace("test-00000-of-00001.tfrecord", name), "must be that of a file in the folder, got ")
+            for name in ("../x", "/etc/passwd", "a/b", "..", ".", "", "a\\\\b", "\\n")
+        ),
     ],
 )
 def test_a_damaged_manifest_is_refused(text: str, message: str, tmp_path: Path) -> None:

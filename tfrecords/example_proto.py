@@ -29,8 +29,10 @@ def _example_class() -> Any:
     _add_field(file.message_type.add(name="FloatList"), "value", 1, _Field.TYPE_BYTES)
     _add_field(file.message_type.add(name="Int64List"), "value", 1, _Field.TYPE_INT64, repeated=True)
     feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
     for number, kind in enumerate(("BytesList", "FloatList", "Int64List"), start=1):
         _add_field(feature, f"{kind.removesuffix('List').lower()}_list", number, kind)
+        feature.field[-1].oneof_index = 0
     features = file.message_type.add(name="Features")
     entry = features.nested_type.add(name="FeatureEntry")
     entry.options.map_entry = True

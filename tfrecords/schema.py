@@ -1,7 +1,9 @@
 """A record: its features, and the two ways in and out. Encoding and decoding need no TensorFlow; parsing is TensorFlow's."""
 
+import math
+import reprlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -18,6 +20,15 @@ GENRE = "genre"
 TRACK_ID = "track_id"
 CHUNK_INDEX = "chunk_index"
 START_SAMPLE = "start_sample"
+
+_KINDS = {
+    LOG_MEL: "float_list",
+    LABEL: "int64_list",
+    GENRE: "bytes_list",
+    TRACK_ID: "bytes_list",
+    CHUNK_INDEX: "int64_list",
+    START_SAMPLE: "int64_list",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,21 +74,37 @@ def decode(serialized: bytes, *, shape: tuple[int, int]) -> Record:
         shape: (n_mels, n_frames) of the dataset's spec.
 
     Raises:
-        ValueError: If the bytes are no tf.train.Example or lack a feature, or the log-mel has another size.
+        ValueError: If the bytes are no tf.train.Example, or a feature is missing, unknown, of another type, or has another
+            number of values; naming all of these.
     """
     try:
         feature = Example.FromString(serialized).features.feature
-        values = np.frombuffer(feature[LOG_MEL].float_list.value, dtype="<f4")
+    except DecodeError as error:
+        raise ValueError(f"not a record with a log-mel of shape {shape}: {error}") from error
+    if flaws := _flaws(feature, shape):
+        raise ValueError(f"not a record with a log-mel of shape {shape}: {'; '.join(flaws)}")
+    try:
         return Record(
-            log_mel=values.reshape(shape),
+            log_mel=np.frombuffer(feature[LOG_MEL].float_list.value, dtype="<f4").reshape(shape),
             label=feature[LABEL].int64_list.value[0],
             genre=feature[GENRE].bytes_list.value[0].decode(),
             track_id=feature[TRACK_ID].bytes_list.value[0].decode(),
             chunk_index=feature[CHUNK_INDEX].int64_list.value[0],
             start_sample=feature[START_SAMPLE].int64_list.value[0],
         )
-    except (DecodeError, IndexError, ValueError) as error:
+    except UnicodeDecodeError as error:
         raise ValueError(f"not a record with a log-mel of shape {shape}: {error}") from error
+
+
+def _flaws(feature: Any, shape: tuple[int, int]) -> list[str]:
+    """What the features of a tf.train.Example, by name, lack or have too much of."""
+    flaws = [f"the unknown feature {reprlib.repr(name)}" for name in feature if name not in _KINDS]
+    for name, kind in _KINDS.items():
+        values = getattr(feature[name], kind).value
+        n_values, expected = (len(values) / 4, math.prod(shape)) if name == LOG_MEL else (len(values), 1)
+        if n_values != expected:
+            flaws.append(f"{name} has {n_values:.12g} values of {kind} instead of {expected}")
+    return flaws
 
 
 def parse_batch(serialized: "tf.Tensor", *, shape: tuple[int, int]) -> "dict[str, tf.Tensor]":
