@@ -15,6 +15,7 @@ from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.run_folder import FRONT_END_FILE, HISTORY_FILE, METRICS_FILE, MODEL_FILE
 from tfrecords.command import python_command
 from tfrecords.errors import UsageError
+from tfrecords.leakage import refuse_leaks
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
 
@@ -28,8 +29,8 @@ def check_data(options: TrainOptions) -> Manifest:
     """Reads the dataset's manifest and checks its shards.
 
     Raises:
-        DatasetError: If there is no whole dataset, with the command that makes one; or if it was made with another spec than its
-            preset has here.
+        DatasetError: If there is no whole dataset, with the command that makes one; if it was made with another spec than its
+            preset has here; or if its splits share tracks, audio or groups.
     """
     if not (options.data / MANIFEST_FILE).is_file():
         output = () if options.data == DEFAULT_DATA else ("--output", options.data)
@@ -40,6 +41,7 @@ def check_data(options: TrainOptions) -> Manifest:
     preset = PRESETS.get(manifest.preset)
     if preset != manifest.spec:
         raise DatasetError(f"{options.data} was made with another spec than preset {manifest.preset!r} has in this version")
+    refuse_leaks(options.data)
     return manifest
 
 

@@ -1,0 +1,68 @@
+"""`tracks.jsonl`: a line of JSON per track, beside `dataset.json`, which holds its digest."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
+
+from tfrecords.json_types import check_types
+from tfrecords.manifest import TRACKS_FILE, DatasetError
+
+
+class TrackLine(TypedDict):
+    """One track.
+
+    Attributes:
+        track_id: For instance "blues.00000".
+        path: Of its file, relative to the folder of the genre folders.
+        genre: Name of the genre.
+        label: Its index in the dataset's list of genres.
+        split: For instance "train".
+        n_samples: Length of the waveform, in samples at the spec's sample rate.
+        audio_sha256: Digest of the waveform, float32, in hexadecimal.
+        start_samples: Where its chunks start, ascending.
+        group: What must lie in one split as a whole, for instance an artist.
+    """
+
+    track_id: str
+    path: str
+    genre: str
+    label: int
+    split: str
+    n_samples: int
+    audio_sha256: str
+    start_samples: list[int]
+    group: NotRequired[str | None]
+
+
+def parse_track(line: bytes) -> TrackLine:
+    """Reads a line of `tracks.jsonl`. Keys that this version does not know are kept.
+
+    Raises:
+        ValueError: If it is no JSON object in UTF-8, or lacks a key, or has a value of another type.
+    """
+    try:
+        track = json.loads(line.decode())
+    except RecursionError as error:
+        raise ValueError("its JSON is nested too deeply") from error
+    if not isinstance(track, dict):
+        raise ValueError("it is no JSON object")
+    check_types(track, TrackLine, name="a track")
+    return cast(TrackLine, track)
+
+
+def read_tracks(folder: Path) -> Iterator[TrackLine]:
+    """Yields the tracks of a dataset, in the order of the file.
+
+    Raises:
+        DatasetError: If the file is missing, or a line is not a track's.
+    """
+    try:
+        with (folder / TRACKS_FILE).open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield parse_track(line)
+                except ValueError as error:
+                    raise DatasetError(f"{folder / TRACKS_FILE}, line {number}: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{folder / TRACKS_FILE} cannot be read: {error.strerror}") from error
