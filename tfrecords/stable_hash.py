@@ -15,3 +15,13 @@ def stable_hash(purpose: str, *key: str | int) -> bytes:
         *key: The seed and what it is decided for. Encoded as JSON, so that no two keys read the same.
     """
     return hashlib.sha256(json.dumps([purpose, *key]).encode("ascii")).digest()
+
+
+def record_order(seed: int, track_id: str, chunk_index: int) -> bytes:
+    """The place of a record among those of its split: they lie in ascending order of this."""
+    return stable_hash("order", seed, track_id, chunk_index)
+
+
+def shard_index(order: bytes, *, n_shards: int) -> int:
+    """Which of a split's shards holds the record whose place is `order`: shards are equal ranges of places."""
+    return int.from_bytes(order[:8], "big") * n_shards >> 64

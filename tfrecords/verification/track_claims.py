@@ -1,0 +1,158 @@
+"""What `tracks.jsonl` claims, and which of it the records have borne out."""
+
+import hashlib
+import re
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from tfrecords.leakage import LeakFinder
+from tfrecords.manifest import TRACKS_FILE, Manifest
+from tfrecords.schema import Record
+from tfrecords.tracks import TrackLine, parse_track
+from tfrecords.verification.problem import Problem, quoted
+
+_LONGEST_LINE = 2**24
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class _Row(NamedTuple):
+    """A track: its split and genre, and where its start samples stand in the list of all."""
+
+    split: str
+    genre: str
+    first: int
+    end: int
+
+
+class MissingRecords(NamedTuple):
+    """What a track lacks: the start samples of the records that were not found, of `n_claimed` in all."""
+
+    track_id: str
+    split: str
+    start_samples: list[int]
+    n_claimed: int
+
+
+class TrackClaims:
+    """The tracks of a dataset. Takes some hundred bytes a track, and 9 bytes for each start sample.
+
+    Attributes:
+        known: Whether there is a list of tracks to compare records with.
+        n_tracks: Tracks by split.
+        n_records: Records by split.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.known = False
+        self.n_tracks: Counter[str] = Counter()
+        self.n_records: Counter[str] = Counter()
+        self._manifest = manifest
+        self._label_of = {genre: label for label, genre in reversed(list(enumerate(manifest.genres)))}
+        self._rows: dict[str, _Row] = {}
+        self._starts = array("q")
+        self._found = bytearray()
+
+    def read(self, folder: Path, *, progress: Callable[[int], object]) -> Iterator[Problem]:
+        """Reads `tracks.jsonl` and yields what is wrong with it.
+
+        Args:
+            folder: The dataset's.
+            progress: Called with the number of bytes each time some were read.
+        """
+        path = folder / TRACKS_FILE
+        if not path.is_file():  # a pipe would hold the run up for ever
+            yield Problem(file=TRACKS_FILE, reason="is missing")
+            return
+        try:
+            with path.open("rb") as file:
+                self.known = True
+                yield from self._read(file, progress)
+        except OSError as error:
+            yield Problem(file=TRACKS_FILE, reason=f"cannot be read: {error.strerror}")
+
+    def _read(self, file: BinaryIO, progress: Callable[[int], object]) -> Iterator[Problem]:
+        digest = hashlib.sha256()
+        leaks = LeakFinder()
+        number = 0
+        while line := file.readline(_LONGEST_LINE):
+            digest.update(line)
+            progress(len(line))
+            number += 1
+            place = f"line {number}"
+            if len(line) == _LONGEST_LINE:
+                yield Problem(file=TRACKS_FILE, place=place, reason=f"is longer than {_LONGEST_LINE} bytes")
+                while not line.endswith(b"\n") and (line := file.readline(_LONGEST_LINE)):
+                    digest.update(line)
+                continue
+            try:
+                track = parse_track(line)
+            except ValueError as error:
+                yield Problem(file=TRACKS_FILE, place=place, reason=str(error))
+                continue
+            for reason in (*self._flaws(track), *leaks.leaks_of(track)):
+                yield Problem(file=TRACKS_FILE, place=place, reason=reason)
+            self._add(track)
+        if digest.hexdigest() != self._manifest.tracks_sha256:
+            yield Problem(file=TRACKS_FILE, reason="was altered: its SHA-256 differs")
+
+    def _flaws(self, track: TrackLine) -> Iterator[str]:
+        manifest, spec = self._manifest, self._manifest.spec
+        name, starts = f"track {quoted(track['track_id'])}", track["start_samples"]
+        row = self._rows.get(track["track_id"])
+        if row and row.split == track["split"]:  # in two splits, it is a leak
+            yield f"{name} is listed twice"
+        if track["split"] not in manifest.splits:
+            yield f"{name} is of split {quoted(track['split'])}, which dataset.json does not have"
+        if track["genre"] not in self._label_of:
+            yield f"{name} is of genre {quoted(track['genre'])}, which dataset.json does not have"
+        elif track["label"] != (label := self._label_of[track["genre"]]):
+            yield f"{name} has label {track['label']}, but its genre {quoted(track['genre'])} is number {label}"
+        if not _SHA256.fullmatch(track["audio_sha256"]):
+            yield f"{name} has no SHA-256 of its audio"
+        if len(starts) != manifest.chunks_per_track:
+            yield f"{name} has {len(starts)} start samples, dataset.json says {manifest.chunks_per_track} chunks per track"
+        if any(one >= other for one, other in pairwise(starts)):
+            yield f"{name} has start samples that do not ascend"
+        if any(start % spec.chunk_step for start in starts):
+            yield f"{name} has start samples that are no multiples of {spec.chunk_step}"
+        if starts and not 0 <= min(starts) <= max(starts) <= track["n_samples"] - spec.chunk_samples:
+            yield f"{name} has chunks that do not lie in its {track['n_samples']} samples"
+
+    def _add(self, track: TrackLine) -> None:
+        self.n_tracks[track["split"]] += 1
+        self.n_records[track["split"]] += len(track["start_samples"])
+        if track["track_id"] not in self._rows:
+            first = len(self._starts)
+            self._starts.extend(sorted({start for start in track["start_samples"] if 0 <= start < 2**63}))
+            self._found.extend(bytes(len(self._starts) - first))
+            self._rows[track["track_id"]] = _Row(track["split"], track["genre"], first, len(self._starts))
+
+    def mark(self, record: Record, *, split: str) -> Iterator[str]:
+        """Takes a record of a split as found, and yields how it contradicts the list of tracks."""
+        row = self._rows.get(record.track_id)
+        if row is None:
+            yield f"is of track {quoted(record.track_id)}, which {TRACKS_FILE} does not list"
+            return
+        if row.split != split:
+            yield f"is of track {quoted(record.track_id)} of split {quoted(row.split)}, but lies in split {quoted(split)}"
+        if row.genre != record.genre:
+            yield f"has genre {quoted(record.genre)}, its track {quoted(record.track_id)} has {quoted(row.genre)}"
+        index = bisect_left(self._starts, record.start_sample, row.first, row.end)
+        if index == row.end or self._starts[index] != record.start_sample:
+            yield f"starts at sample {record.start_sample}, which {TRACKS_FILE} does not list for {quoted(record.track_id)}"
+        elif self._found[index]:
+            yield f"is doubled: track {quoted(record.track_id)} has another record that starts at sample {record.start_sample}"
+        else:
+            self._found[index] = 1
+
+    def missing(self) -> Iterator[MissingRecords]:
+        """Yields what the tracks lack once all records have been marked."""
+        for track_id, row in self._rows.items():
+            if not all(self._found[row.first : row.end]):
+                missing = [self._starts[index] for index in range(row.first, row.end) if not self._found[index]]
+                yield MissingRecords(track_id, row.split, missing, row.end - row.first)
