@@ -24,7 +24,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["beam_pipeline*", "keras_model*", "tfrecords*"]),
-    package_data={"beam_pipeline": ["split_lists/*.json"], "keras_model": ["templates/*.html"]},
+    package_data={
+        "beam_pipeline": ["split_lists/*.json"],
+        "keras_model": ["templates/*.html"],
+        "tfrecords": ["templates/*.html"],
+    },
     py_modules=["run_pipeline", "train"],
     install_requires=[
         "apache-beam>=2.77,<2.78",

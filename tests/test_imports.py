@@ -48,6 +48,7 @@ def test_only_the_pipeline_imports_beam() -> None:
         ("beam_pipeline.build_dataset, beam_pipeline.extract, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
         ("keras_model.run, keras_model.predict, train", ("tensorflow", "keras", "apache_beam")),
         ("run_pipeline", ("apache_beam", "tensorflow")),
+        ("tfrecords.verify, tfrecords.show", ("apache_beam", "jinja2", "matplotlib", "tensorflow")),
     ],
 )
 def test_heavy_packages_are_not_loaded(modules: str, forbidden: tuple[str, ...]) -> None:

@@ -171,7 +171,7 @@ DAMAGES: dict[Damage, tuple[str, ...]] = {
     ),
     give_a_record_to_nobody: (
         'train-1: record 1 (byte 0): is of track "nobody\'s", which tracks.jsonl does not list',
-        "train-1: record # (byte #): is out of order",
+        "train-1: 1 record(s) are out of order, record # (byte #) first",
         "tracks.jsonl: track '@' lacks 1 of its 3 records, with the start samples #",
     ),
     double_a_record: (
@@ -182,7 +182,7 @@ DAMAGES: dict[Damage, tuple[str, ...]] = {
         "dataset.json: split 'train' has 17 records, tracks.jsonl lists 18",
         "tracks.jsonl: track '@' lacks 1 of its 3 records, with the start samples #",
     ),
-    swap_two_records: ("train-0: record 3 (byte #): is out of order",),
+    swap_two_records: ("train-0: 1 record(s) are out of order, record 3 (byte #) first",),
     put_a_record_into_another_split: (
         "test-0: record 1 (byte 0): is of track '@' of split 'train', but lies in split 'test'",
         "dataset.json: split 'train' has 17 records, tracks.jsonl lists 18",

@@ -1,7 +1,8 @@
 """What was read from JSON is of the types that its reader declares, or is refused."""
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import UnionType
 from typing import Any, NotRequired, get_args, get_origin, get_type_hints
 
@@ -18,28 +19,38 @@ def check_types(values: Mapping[str, Any], declared: type, *, name: str) -> None
     Raises:
         ValueError: Naming the first key that is missing or has a value of another type.
     """
-    optional: frozenset[str] = getattr(declared, "__optional_keys__", frozenset())
-    for key, annotation in get_type_hints(declared).items():
+    for key, (fits, is_optional, kind) in _checks(declared).items():
         if key in values:
-            if not _fits(values[key], annotation):
-                kind = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+            if not fits(values[key]):
                 raise ValueError(f"{key!r} of {name} must be of type {kind}, got {reprlib.repr(values[key])}")
-        elif key not in optional:
+        elif not is_optional:
             raise ValueError(f"{name} lacks {key!r}")
 
 
-def _fits(value: Any, annotation: Any) -> bool:
-    origin, arguments = get_origin(annotation), get_args(annotation)
+@lru_cache
+def _checks(declared: type) -> dict[str, tuple[Callable[[Any], bool], bool, str]]:
+    """By key: whether a value fits, whether the key may be missing, and the name of the type. For a million lines, found once."""
+    optional: frozenset[str] = getattr(declared, "__optional_keys__", frozenset())
+    return {
+        key: (_fits(annotation), key in optional, annotation.__name__ if isinstance(annotation, type) else str(annotation))
+        for key, annotation in get_type_hints(declared).items()
+    }
+
+
+def _fits(annotation: Any) -> Callable[[Any], bool]:
+    """The test of a value against an annotation."""
+    origin = get_origin(annotation)
     if annotation is Any:
-        return True
+        return lambda value: True
     if annotation is float:
-        return type(value) in (float, int)
+        return lambda value: type(value) in (float, int)
+    if origin is None:
+        return lambda value: type(value) is annotation
+    inner = [_fits(argument) for argument in get_args(annotation) if argument is not ...]
     if origin is NotRequired:
-        return _fits(value, arguments[0])
+        return inner[0]
     if origin is UnionType:
-        return any(_fits(value, argument) for argument in arguments)
-    if origin in (list, tuple):
-        return type(value) is origin and all(_fits(item, arguments[0]) for item in value)
+        return lambda value: any(fits(value) for fits in inner)
     if origin is Mapping:
-        return isinstance(value, Mapping) and all(_fits(item, arguments[1]) for item in value.values())
-    return type(value) is annotation
+        return lambda value: isinstance(value, Mapping) and all(map(inner[1], value.values()))
+    return lambda value: type(value) is origin and all(map(inner[0], value))

@@ -110,7 +110,7 @@ class ShardCheck:
 
     def _read(self, file: _DigestingFile) -> Iterator[Problem]:
         shape = self._manifest.spec.shape
-        number = 0
+        n_disordered, first_disordered = 0, ""
         for number, frame in enumerate(scan_records(file, longest=4 * math.prod(shape) + _NAMES_BYTES), start=1):
             flaw = frame.flaw
             if not flaw:
@@ -125,7 +125,14 @@ class ShardCheck:
             self.n_records += 1
             for reason in self._flaws(record):
                 yield self._problem(reason, place=f"record {number} (byte {frame.position})")
+            order = record_order(self._manifest.seed, record.track_id, record.chunk_index)
+            if order < self._tally.latest:
+                n_disordered += 1
+                first_disordered = first_disordered or f"record {number} (byte {frame.position})"
+            self._tally.latest = order
         file.read_on()
+        if n_disordered:  # of a wrong seed, half of the records tell
+            yield self._problem(f"{n_disordered} record(s) are out of order, {first_disordered} first")
         self.n_bytes = file.n_bytes
         if file.n_bytes != self._shard.n_bytes:
             yield self._problem(f"has {file.n_bytes} bytes instead of {self._shard.n_bytes}")
@@ -151,7 +158,3 @@ class ShardCheck:
             yield f"starts at sample {record.start_sample}, but is chunk {record.chunk_index} × {manifest.spec.chunk_step}"
         if self._tracks.known:
             yield from self._tracks.mark(record, split=self._shard.split)
-        order = record_order(manifest.seed, record.track_id, record.chunk_index)
-        if order < self._tally.latest:
-            yield "is out of order"
-        self._tally.latest = order
