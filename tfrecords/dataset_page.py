@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 
 import jinja2
 import matplotlib
@@ -123,7 +124,7 @@ def _band_figure(manifest: Manifest) -> str:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(5.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        for colour, (name, split) in zip(_SPLIT_COLOURS, manifest.splits.items(), strict=False):
+        for colour, (name, split) in zip(cycle(_SPLIT_COLOURS), manifest.splits.items(), strict=False):
             if split.statistics:
                 mean, std = np.asarray(split.statistics["band_mean"]), np.asarray(split.statistics["band_std"])
                 axes.plot(mean, label=name, color=colour)

@@ -1,10 +1,11 @@
 """What was read from JSON is of the types that its reader declares, or is refused."""
 
-import reprlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import UnionType
 from typing import Any, NotRequired, get_args, get_origin, get_type_hints
+
+from tfrecords.errors import quoted
 
 
 def check_types(values: Mapping[str, Any], declared: type, *, name: str) -> None:
@@ -22,7 +23,7 @@ def check_types(values: Mapping[str, Any], declared: type, *, name: str) -> None
     for key, (fits, is_optional, kind) in _checks(declared).items():
         if key in values:
             if not fits(values[key]):
-                raise ValueError(f"{key!r} of {name} must be of type {kind}, got {reprlib.repr(values[key])}")
+                raise ValueError(f"{key!r} of {name} must be of type {kind}, got {quoted(values[key])}")
         elif not is_optional:
             raise ValueError(f"{name} lacks {key!r}")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfrecords.errors import quoted
 from tfrecords.manifest import DatasetError
 from tfrecords.tracks import read_tracks
 
@@ -31,20 +32,29 @@ class LeakFinder:
         track_id, split, audio, group = track["track_id"], track["split"], track["audio_sha256"], track.get("group")
         first_split = self._tracks.setdefault(track_id, split)
         if first_split != split:
-            yield f"track {track_id!r} lies in two splits, {first_split} and {split}"
+            yield f"track {quoted(track_id)} lies in two splits, {_named(first_split)} and {_named(split)}"
         twin_id, twin_split = self._audio.setdefault(audio, (track_id, split))
         if twin_split != split:
             self._audio_elsewhere.setdefault(audio, (track_id, split))
         else:
             twin_id, twin_split = self._audio_elsewhere.get(audio, (track_id, split))
         if twin_split != split and twin_id != track_id:
-            yield f"tracks {twin_id!r} ({twin_split}) and {track_id!r} ({split}) hold the same audio"
+            yield f"tracks {_described(twin_id, twin_split)} and {_described(track_id, split)} hold the same audio"
         if group is None:
             return
         mate_id, mate_split = self._groups.setdefault(group, (track_id, split))
         if mate_split != split and (group, split) not in self._told_groups:
             self._told_groups.add((group, split))
-            yield f"group {group!r} lies in two splits: its tracks {mate_id!r} ({mate_split}) and {track_id!r} ({split})"
+            mates = f"{_described(mate_id, mate_split)} and {_described(track_id, split)}"
+            yield f"group {quoted(group)} lies in two splits: its tracks {mates}"
+
+
+def _named(split: str) -> str:
+    return split if split.isidentifier() else quoted(split)
+
+
+def _described(track_id: str, split: str) -> str:
+    return f"{quoted(track_id)} ({_named(split)})"
 
 
 def find_leaks(tracks: Iterable[Mapping[str, Any]]) -> list[str]:

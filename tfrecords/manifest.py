@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tfrecords.corpus import CorpusInfo
-from tfrecords.errors import UsageError
+from tfrecords.errors import UsageError, quoted
 from tfrecords.json_types import check_types
 from tfrecords.log_mel_spec import LogMelSpec
 
@@ -129,7 +129,7 @@ class Manifest:
             values = json.loads(text)
             version, stated = values.pop("format_version"), values.pop("fingerprint")
             if version != FORMAT_VERSION:
-                raise DatasetError(f"{MANIFEST_FILE} has format version {version!r}, this code reads {FORMAT_VERSION}")
+                raise DatasetError(f"{MANIFEST_FILE} has format version {quoted(version)}, this code reads {FORMAT_VERSION}")
             values |= {
                 "corpus": _typed(CorpusInfo, values["corpus"]),
                 "spec": LogMelSpec.from_dict(values["spec"]),
@@ -140,7 +140,7 @@ class Manifest:
             manifest = _typed(cls, values)
             for shard in manifest.shards:
                 if not _is_file_name(shard.name):
-                    raise ValueError(f"the name of a shard must be that of a file in the folder, got {shard.name!r}")
+                    raise ValueError(f"the name of a shard must be that of a file in the folder, got {quoted(shard.name)}")
         except DatasetError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

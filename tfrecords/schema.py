@@ -1,7 +1,6 @@
 """A record: its features, and the two ways in and out. Encoding and decoding need no TensorFlow; parsing is TensorFlow's."""
 
 import math
-import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from tfrecords.errors import quoted
 from tfrecords.example_proto import Example
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def decode(serialized: bytes, *, shape: tuple[int, int]) -> Record:
 
 def _flaws(feature: Any, shape: tuple[int, int]) -> list[str]:
     """What the features of a tf.train.Example, by name, lack or have too much of."""
-    flaws = [f"the unknown feature {reprlib.repr(name)}" for name in feature if name not in _KINDS]
+    flaws = [f"the unknown feature {quoted(name)}" for name in feature if name not in _KINDS]
     for name, kind in _KINDS.items():
         values = getattr(feature[name], kind).value
         n_values, expected = (len(values) / 4, math.prod(shape)) if name == LOG_MEL else (len(values), 1)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tfrecords.errors import quoted
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, TRACKS_FILE, DatasetError, Manifest, Shard
 from tfrecords.stable_hash import record_order, shard_index
 from tfrecords.statistics import LogMelStatistics
-from tfrecords.verification.problem import Problem, differences, quoted
+from tfrecords.verification.problem import Problem, differences
 from tfrecords.verification.shard_check import ShardCheck, SplitTally
 from tfrecords.verification.track_claims import MissingRecords, TrackClaims
 

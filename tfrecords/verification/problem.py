@@ -1,22 +1,17 @@
 """One thing that is wrong with a dataset, and the comparison of stated with recomputed numbers."""
 
 import math
-import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from tfrecords.errors import quoted
 
 # Sums of floats depend on the order of additions inside NumPy, and so on the CPU; and a standard deviation near 0 loses half of
 # its digits. Log-mels lie around 10, where neighbouring float32 numbers are 1e-6 apart.
 TOLERANCE = 1e-6
 
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 120
-
-
-def quoted(value: object) -> str:
-    """What was found in a file, for a message: in quotes, on one line and not too long, whatever it is."""
-    return _REPR.repr(value)
+_MOST_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +29,8 @@ class Problem:
     place: str = ""
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.file, self.place, self.reason) if part)
+        text = ": ".join(part for part in (self.file, self.place, self.reason) if part)
+        return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
 
 
 def differences(stated: Any, actual: Any, *, name: str) -> str:

@@ -8,12 +8,13 @@ from typing import BinaryIO
 
 import numpy as np
 
+from tfrecords.errors import quoted
 from tfrecords.framing import scan_records
 from tfrecords.manifest import Manifest, Shard
 from tfrecords.schema import Record, decode
 from tfrecords.stable_hash import record_order
 from tfrecords.statistics import LogMelStatistics
-from tfrecords.verification.problem import Problem, quoted
+from tfrecords.verification.problem import Problem
 from tfrecords.verification.track_claims import TrackClaims
 
 # Beside its log-mel a record holds a few numbers and names, and a track id is a path at most.

@@ -10,11 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from tfrecords.errors import quoted
 from tfrecords.leakage import LeakFinder
 from tfrecords.manifest import TRACKS_FILE, Manifest
 from tfrecords.schema import Record
 from tfrecords.tracks import TrackLine, parse_track
-from tfrecords.verification.problem import Problem, quoted
+from tfrecords.verification.problem import Problem
 
 _LONGEST_LINE = 2**24
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -88,6 +89,7 @@ class TrackClaims:
                 yield Problem(file=TRACKS_FILE, place=place, reason=f"is longer than {_LONGEST_LINE} bytes")
                 while not line.endswith(b"\n") and (line := file.readline(_LONGEST_LINE)):
                     digest.update(line)
+                    progress(len(line))
                 continue
             try:
                 track = parse_track(line)
