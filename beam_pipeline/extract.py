@@ -18,6 +18,7 @@ from beam_pipeline.plan import Plan
 from tfrecords.audio import UnusableAudioError, content_sha256, decode_audio
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.schema import encode
+from tfrecords.stable_hash import record_order
 
 SUMMARIES = "summaries"
 NAMESPACE = "pipeline"
@@ -119,12 +120,12 @@ class ExtractRecords(beam.DoFn):
     ) -> Iterator[tuple[str, InlineRecord | RecordReference]]:
         track_id, label = track["track_id"], self._plan.genres.index(track["genre"])
         for position, candidate in enumerate(features.candidates):
-            place = self._plan.place(track_id, candidate)
-            shard = self._plan.shard_of(track["split"], place)
+            order = record_order(self._plan.seed, track_id, candidate)
+            shard = self._plan.shard_of(track["split"], order)
             if self._plan.handover:
-                yield shard, (place, key, position, track_id, label, candidate)
+                yield shard, (order, key, position, track_id, label, candidate)
             else:
-                yield shard, (place, encode(self._plan.record(features.log_mels[position], track_id, label, candidate)))
+                yield shard, (order, encode(self._plan.record(features.log_mels[position], track_id, label, candidate)))
 
 
 def _count(name: str, amount: int) -> None:

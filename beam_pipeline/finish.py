@@ -16,6 +16,7 @@ from beam_pipeline.pipeline import BuildError
 from beam_pipeline.plan import Plan
 from beam_pipeline.summaries import read_summaries
 from tfrecords.corpus import CorpusInfo
+from tfrecords.leakage import LeakFinder, first_leaks
 from tfrecords.manifest import REJECTED_FILE, TRACKS_FILE, Manifest, Shard, SplitSummary
 from tfrecords.statistics import LogMelStatistics
 
@@ -68,6 +69,7 @@ class _Report:
     staged_names: dict[str, str] = field(default_factory=dict)
     genres_by_split: dict[str, Counter[str]] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
+    leaks: list[str] = field(default_factory=list)
 
     def n_tracks(self, split: str) -> int:
         return self.genres_by_split[split].total()
@@ -81,7 +83,7 @@ def finish(options: BuildOptions, plan: Plan, facts: RunFacts) -> tuple[Manifest
 
     Raises:
         RejectedError: If too many tracks cannot be used, or none of a genre is left.
-        BuildError: If something is missing or doubled.
+        BuildError: If something is missing or doubled, or two splits hold the same audio.
     """
     report = _Report(
         statistics={split: LogMelStatistics(plan.spec) for split in plan.n_shards},
@@ -108,12 +110,14 @@ def finish(options: BuildOptions, plan: Plan, facts: RunFacts) -> tuple[Manifest
 
 def _gather(plan: Plan, report: _Report) -> Iterator[bytes]:
     """Fills the report; yields the lines of tracks.jsonl."""
+    leak_finder = LeakFinder()
     for summary in read_summaries(plan.staging):
         if "rejected" in summary:
             report.rejected.append(summary["rejected"])
         elif "track" in summary:
             track = summary["track"]
             report.genres_by_split[track["split"]][track["genre"]] += 1
+            report.leaks += leak_finder.leaks_of(track)
             if plan.features:
                 report.keys.add(summary["key"])
             yield _line(track)
@@ -147,6 +151,10 @@ def _check(options: BuildOptions, plan: Plan, facts: RunFacts, report: _Report) 
                 f"the shards of split {split!r} hold {n_records} records instead of "
                 f"{n_tracks} tracks × {plan.chunks_per_track} chunks"
             )
+    if report.leaks:
+        raise BuildError(
+            f"the splits leak: {first_leaks(report.leaks)}; remove one of each, or put them into one group with --tracks"
+        )
     if [shard.name for shard in report.shards] != sorted(plan.shard_names()):
         raise BuildError(f"{len(plan.shard_names())} shards were to be written, {len(report.shards)} were")
 

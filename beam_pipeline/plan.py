@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from beam_pipeline.features import FeatureStore
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.schema import Record
-from tfrecords.stable_hash import stable_hash
+from tfrecords.stable_hash import shard_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +49,9 @@ class Plan:
         """All shards' names."""
         return [self.shard_name(split, index) for split, n_shards in self.n_shards.items() for index in range(n_shards)]
 
-    def place(self, track_id: str, candidate: int) -> bytes:
-        """A record's place in the order of its split: 32 bytes, to be sorted by."""
-        return stable_hash("order", self.seed, track_id, candidate)
-
-    def shard_of(self, split: str, place: bytes) -> str:
-        """The shard that a record belongs to.
-
-        Shards are equal ranges of the places: read one after the other they hold the records in one order, whatever their
-        number.
-        """
-        return self.shard_name(split, int.from_bytes(place[:8], "big") * self.n_shards[split] >> 64)
+    def shard_of(self, split: str, order: bytes) -> str:
+        """The shard of the record whose place in its split is `order`."""
+        return self.shard_name(split, shard_index(order, n_shards=self.n_shards[split]))
 
     def record(self, log_mel: NDArray[np.float32], track_id: str, label: int, candidate: int) -> Record:
         """The record of one candidate chunk, with its log-mel (n_mels, n_frames)."""

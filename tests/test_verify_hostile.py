@@ -124,7 +124,7 @@ def test_hostile_names(tiny: TinyDataset, name: str) -> None:
     assert sum("lies in two splits" in text for text in check(tiny)) == 4
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "\ufeff{}", "{}", "null", '{"format_version": 1, "fingerprint": []}'])
+@pytest.mark.parametrize("text", ["[" * 100_000, "\ufeff{}", "{}", "null", '{"format_version": 2, "fingerprint": []}'])
 def test_a_manifest_that_is_none_is_one_problem(tiny: TinyDataset, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     tiny.edit("dataset.json", text.encode())
     assert verify.main([str(tiny.folder)]) == 1

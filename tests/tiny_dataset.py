@@ -106,6 +106,7 @@ class TinyDataset:
                 split_scheme="kfold-1/4",
                 seed=SEED,
                 test_fraction=None,
+                validation_fraction=None,
                 chunks_per_track=self.chunks,
                 genres=GENRES,
                 splits={

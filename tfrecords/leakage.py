@@ -1,6 +1,6 @@
 """Leaks: what lies in two splits, though a network must not be tested on what it was trained on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,5 +79,10 @@ def refuse_leaks(folder: Path) -> None:
     """
     leaks = find_leaks(read_tracks(folder))
     if leaks:
-        more = f"; and {len(leaks) - _SHOWN} more, {len(leaks)} in all" if len(leaks) > _SHOWN else ""
-        raise DatasetError(f"the splits of {folder} leak: {'; '.join(leaks[:_SHOWN])}{more}")
+        raise DatasetError(f"the splits of {folder} leak: {first_leaks(leaks)}")
+
+
+def first_leaks(leaks: Sequence[str]) -> str:
+    """The first leaks and their number, for one line."""
+    more = f"; and {len(leaks) - _SHOWN} more, {len(leaks)} in all" if len(leaks) > _SHOWN else ""
+    return f"{'; '.join(leaks[:_SHOWN])}{more}"
