@@ -36,9 +36,11 @@ setup(
         "librosa>=0.11,<0.12",
         "numpy>=2.1,<3",
         "protobuf>=5,<8",
+        "requests>=2.32,<3",
         "scipy>=1.14,<1.18",
         "soundfile>=0.13,<0.15",
         "tqdm>=4.66,<5",
+        "urllib3>=2,<3",
     ],
     extras_require={
         "train": TRAIN,
