@@ -1,18 +1,17 @@
 """The output folder: a dataset is in it as a whole or not at all, and an old one stays until the new one is whole."""
 
-import fcntl
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from beam_pipeline import storage
+from beam_pipeline.locked_folder import LOCK, locked_folder
 from tfrecords.errors import UsageError
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, TRACKS_FILE
 
 FEATURES = "features"
 _STAGING = ".beam-pipeline-staging"
-_LOCK = "lock"
 _SHARD = re.compile(r"[a-z]+-\d{5,}-of-\d{5,}\.tfrecord")
 _OWN_NAMES = (MANIFEST_FILE, TRACKS_FILE, REJECTED_FILE, _STAGING, FEATURES)
 
@@ -54,30 +53,21 @@ def staging_folder(output: str) -> Iterator[str]:
     Raises:
         UsageError: If it cannot be made, or another run is at work in it.
     """
-    staging = storage.join(storage.absolute(output), _STAGING)
     if storage.is_remote(output):
+        staging = storage.join(output, _STAGING)
         storage.remove_folder(staging)
         try:
             yield staging
         finally:
             storage.remove_folder(staging)
         return
-    try:
-        storage.make_folder(staging)
-        lock = Path(staging, _LOCK).open("w")  # noqa: SIM115 (held until the run ends)
-    except OSError as error:
-        raise UsageError(f"the output {output} cannot be written to: {error.strerror}") from error
-    with lock:
+    with locked_folder(Path(output), _STAGING) as folder:
+        for name in storage.names_in(str(folder)) - {LOCK}:
+            storage.remove_folder(storage.join(str(folder), name))
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"another run is writing to {output}") from error
-        for name in storage.names_in(staging) - {_LOCK}:
-            storage.remove_folder(storage.join(staging, name))
-        try:
-            yield staging
+            yield str(folder)
         finally:
-            storage.remove_folder(staging)
+            storage.remove_folder(str(folder))
 
 
 def publish(output: str, staging: str, *, shards: Mapping[str, str], manifest: str) -> None:
