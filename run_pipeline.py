@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beam_pipeline.demo_corpus import N_DEMO_TRACKS, write_demo_corpus
+from beam_pipeline.gtzan_archive import GTZAN
 from beam_pipeline.options import BuildOptions, MaxRejected
 from beam_pipeline.progress import progress_bar
 from beam_pipeline.splits import check_scheme
@@ -23,7 +24,6 @@ from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE
 if TYPE_CHECKING:
     from beam_pipeline.build_dataset import BuildResult
 
-GTZAN = Path("data/gtzan")
 DEMO = Path("data/demo")
 _REJECTED_SHOWN = 20
 

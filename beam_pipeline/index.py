@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from beam_pipeline import storage
+from beam_pipeline.gtzan_archive import WORK
+from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError
 
@@ -162,6 +164,9 @@ def index_corpus(folder: str) -> Corpus:
 
 
 def _check(root: str, tracks: list[Track], genres: tuple[str, ...]) -> None:
+    if not tracks and Path(root, WORK).is_dir():
+        finish = python_command("-m", "beam_pipeline.download", "--output", root)
+        raise UsageError(f"{root} holds a download that is not finished: run {finish}, or remove the folder")
     if not tracks:
         raise UsageError(
             f"{root} holds no tracks: expected a folder per genre with audio files ({', '.join(sorted(AUDIO_SUFFIXES))}) in it"
