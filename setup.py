@@ -14,7 +14,7 @@ TRAIN = [
     "matplotlib>=3.9,<4",
     "jinja2>=3.1,<4",
 ]
-TEST = ["pytest>=8,<10", "hypothesis>=6.100,<7"]
+TEST = ["pytest>=8,<10", "hypothesis>=6.100,<7", "boto3>=1.34,<2", "moto[server,s3]>=5.1,<6"]
 
 setup(
     name="gtzan-genres",
@@ -32,6 +32,7 @@ setup(
     py_modules=["run_pipeline", "train"],
     install_requires=[
         "apache-beam>=2.77,<2.78",
+        "blake3>=1,<2",
         "google-crc32c>=1.5,<2",
         "librosa>=0.11,<0.12",
         "numpy>=2.1,<3",

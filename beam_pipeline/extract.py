@@ -15,7 +15,7 @@ from beam_pipeline.allocator import keep_freed_memory
 from beam_pipeline.chunks import TooShortError, draw_chunks
 from beam_pipeline.features import Features
 from beam_pipeline.plan import Plan
-from tfrecords.audio import UnusableAudioError, content_sha256, decode_audio
+from tfrecords.audio import UnusableAudioError, decode_audio
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.schema import encode
 from tfrecords.stable_hash import record_order
@@ -94,15 +94,16 @@ class ExtractRecords(beam.DoFn):
     def _compute(self, track_id: str, data: bytes) -> Features:
         plan, spec = self._plan, self._plan.spec
         started = time.perf_counter_ns()
-        waveform = decode_audio(data, sample_rate=spec.sample_rate)  # (n_samples,)
+        audio = decode_audio(data, sample_rate=spec.sample_rate)
         _count("decode_microseconds", _microseconds_since(started))
         _count("tracks_decoded", 1)
-        candidates = draw_chunks(len(waveform), track_id=track_id, n_chunks=plan.chunks_per_track, seed=plan.seed, spec=spec)
-        chunks = cut_chunks(waveform, np.asarray(candidates) * spec.chunk_step, spec=spec)
+        n_samples = len(audio.waveform)
+        candidates = draw_chunks(n_samples, track_id=track_id, n_chunks=plan.chunks_per_track, seed=plan.seed, spec=spec)
+        chunks = cut_chunks(audio.waveform, np.asarray(candidates) * spec.chunk_step, spec=spec)
         started = time.perf_counter_ns()
         log_mels = log_mel(chunks, spec=spec)  # (n_chunks, n_mels, n_frames)
         _count("log_mel_microseconds", _microseconds_since(started))
-        return Features(n_samples=len(waveform), audio_sha256=content_sha256(waveform), candidates=candidates, log_mels=log_mels)
+        return Features(n_samples=n_samples, audio_blake3=audio.blake3, candidates=candidates, log_mels=log_mels)
 
     def _summary(self, track: dict[str, Any], key: str, features: Features) -> dict[str, Any]:
         """What the run notes of a track; `key` serves to prune the store, the rest becomes a line of tracks.jsonl."""
@@ -110,7 +111,7 @@ class ExtractRecords(beam.DoFn):
         described = {
             "label": self._plan.genres.index(track["genre"]),
             "n_samples": features.n_samples,
-            "audio_sha256": features.audio_sha256,
+            "audio_blake3": features.audio_blake3,
             "start_samples": [candidate * step for candidate in features.candidates],
         }
         return {"track": track | described, "key": key}

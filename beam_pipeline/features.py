@@ -1,6 +1,5 @@
 """What is computed of a track, whatever its split and label: and the store that keeps it for the next run."""
 
-import hashlib
 import io
 import json
 import os
@@ -11,6 +10,7 @@ from typing import Self
 
 import numpy as np
 import soundfile
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from beam_pipeline import storage
@@ -31,19 +31,19 @@ class Features:
 
     Attributes:
         n_samples: Length of the waveform at the spec's sample rate.
-        audio_sha256: Digest of the waveform.
+        audio_blake3: Digest of the waveform.
         candidates: Numbers of the candidate chunks that were drawn.
         log_mels: One for each, (n_chunks, n_mels, n_frames) float32.
     """
 
     n_samples: int
-    audio_sha256: str
+    audio_blake3: str
     candidates: list[int]
     log_mels: NDArray[np.float32]
 
     def encode(self, *, spec: LogMelSpec) -> bytes:
         """A TFRecord file: a record of JSON, then the floats of one log-mel in each, without the frames that repeat the last."""
-        head = {"n_samples": self.n_samples, "audio_sha256": self.audio_sha256, "candidates": self.candidates}
+        head = {"n_samples": self.n_samples, "audio_blake3": self.audio_blake3, "candidates": self.candidates}
         records = (log_mel[:, : spec.n_kept_frames].astype("<f4", copy=False).tobytes() for log_mel in self.log_mels)
         return b"".join((frame(json.dumps(head).encode()), *map(frame, records)))
 
@@ -93,7 +93,7 @@ class FeatureStore:
             data: The bytes of the track's file.
         """
         parts = (self._made_with, track_id.encode(), data)
-        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+        return blake3(b"".join(blake3(part).digest() for part in parts)).hexdigest()
 
     @staticmethod
     def name(key: str) -> str:

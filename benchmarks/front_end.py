@@ -29,7 +29,7 @@ def main() -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, synthesise("march", rng=np.random.default_rng(0)), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     data = buffer.getvalue()
-    waveform = decode_audio(data, sample_rate=spec.sample_rate)
+    waveform = decode_audio(data, sample_rate=spec.sample_rate).waveform
     starts = np.asarray(draw_chunks(len(waveform), track_id="t", n_chunks=_N_CHUNKS, seed=0, spec=spec)) * spec.chunk_step
     chunks = cut_chunks(waveform, starts, spec=spec)
     features = log_mel(chunks, spec=spec)

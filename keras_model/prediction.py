@@ -112,7 +112,7 @@ class Predictor:
             UnusableAudioError: If it does not decode or is shorter than one chunk.
         """
         spec = self.front_end.spec
-        waveform = decode_audio(data, sample_rate=spec.sample_rate)
+        waveform = decode_audio(data, sample_rate=spec.sample_rate).waveform
         n_chunks = spec.n_candidate_chunks(len(waveform))
         if not n_chunks:
             seconds = len(waveform) / spec.sample_rate

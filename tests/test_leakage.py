@@ -16,7 +16,7 @@ from tfrecords.log_mel_spec import PRESETS
 
 def track(track_id: str, split: str, *, audio: str | None = None, **more: Any) -> dict[str, Any]:
     digest = hashlib.sha256((audio or track_id).encode()).hexdigest()
-    return {"track_id": track_id, "split": split, "audio_sha256": digest, **more}
+    return {"track_id": track_id, "split": split, "audio_blake3": digest, **more}
 
 
 def test_nothing_leaks_where_nothing_is_shared() -> None:
@@ -87,7 +87,7 @@ def test_training_refuses_a_dataset_that_leaks(tmp_path: Path, n_twins: int, cap
     tiny = TinyDataset(tmp_path / "tiny", spec=PRESETS["full80"])
     trained, tested = ([one for one in tiny.tracks if one["split"] == split] for split in ("train", "test"))
     for one, other in list(zip(trained, tested, strict=True))[:n_twins]:
-        other["audio_sha256"] = one["audio_sha256"]
+        other["audio_blake3"] = one["audio_blake3"]
     tiny.write()
     assert train.main(["--data", str(tiny.folder), "--output", str(tmp_path / "run")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -101,7 +101,7 @@ def test_training_refuses_a_dataset_that_leaks(tmp_path: Path, n_twins: int, cap
 
 def test_training_refuses_a_list_of_tracks_that_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tiny = TinyDataset(tmp_path / "tiny", spec=PRESETS["full80"])
-    del tiny.tracks[3]["audio_sha256"]
+    del tiny.tracks[3]["audio_blake3"]
     tiny.write()
     assert train.main(["--data", str(tiny.folder), "--output", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err == f"train.py: {tiny.folder}/tracks.jsonl, line 4: a track lacks 'audio_sha256'\n"
+    assert capsys.readouterr().err == f"train.py: {tiny.folder}/tracks.jsonl, line 4: a track lacks 'audio_blake3'\n"

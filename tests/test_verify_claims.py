@@ -53,12 +53,12 @@ def list_a_track_twice(tiny: TinyDataset) -> None:
 
 
 def list_a_track_without_records(tiny: TinyDataset) -> None:
-    tiny.tracks.append({**tiny.tracks[0], "track_id": "rock.00009", "audio_sha256": "0" * 64})
+    tiny.tracks.append({**tiny.tracks[0], "track_id": "rock.00009", "audio_blake3": "0" * 64})
     tiny.write()
 
 
 def give_two_tracks_the_same_audio(tiny: TinyDataset) -> None:
-    tiny.tracks[2]["audio_sha256"] = tiny.tracks[0]["audio_sha256"]
+    tiny.tracks[2]["audio_blake3"] = tiny.tracks[0]["audio_blake3"]
     tiny.write()
 
 
@@ -85,7 +85,7 @@ def name_a_shard_twice(tiny: TinyDataset) -> None:
 
 
 def alter_genre_split_audio_and_length(tiny: TinyDataset) -> None:
-    tiny.tracks[0] |= {"genre": "polka", "split": "dev", "audio_sha256": "?", "n_samples": 1}
+    tiny.tracks[0] |= {"genre": "polka", "split": "dev", "audio_blake3": "?", "n_samples": 1}
     tiny.write()
 
 

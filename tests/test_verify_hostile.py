@@ -119,7 +119,7 @@ def test_hostile_records(tiny: TinyDataset, record: bytes) -> None:
 def test_hostile_names(tiny: TinyDataset, name: str) -> None:
     """Wherever they stand, also in a leak."""
     for track, split in zip(tiny.tracks, ("train", name, "test"), strict=False):
-        track |= {"split": split, "group": name, "genre": name, "track_id": name, "audio_sha256": name}
+        track |= {"split": split, "group": name, "genre": name, "track_id": name, "audio_blake3": name}
     tiny.write(split_scheme=name, genres=(name,), shards=(dataclasses.replace(tiny.manifest.shards[0], split=name),))
     assert sum("lies in two splits" in text for text in check(tiny)) == 4
 

@@ -65,7 +65,7 @@ class TinyDataset:
                 "split": split,
                 "label": label,
                 "n_samples": 30 * self.spec.sample_rate,
-                "audio_sha256": hashlib.sha256(track_id.encode()).hexdigest(),
+                "audio_blake3": hashlib.sha256(track_id.encode()).hexdigest(),
                 "start_samples": [index * self.spec.chunk_step for index in indices],
             }
         )

@@ -1,12 +1,14 @@
 """Audio bytes to a mono waveform, for the pipeline and for prediction."""
 
-import hashlib
 import io
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from tfrecords.audio_formats import undecodable_format
@@ -42,7 +44,21 @@ def read_audio_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def decode_audio(data: bytes, *, sample_rate: int) -> NDArray[np.float32]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Audio:
+    """A decoded file.
+
+    Attributes:
+        waveform: (n_samples,) float32; integer formats lie in ±1.
+        blake3: Digest of what it sounds like, whatever file it came in: BLAKE3 of the samples, rounded to 16 bits. The same
+            recording as WAV, AU or FLAC, with 16 bits or more, has the same digest; once through a lossy codec it has another.
+    """
+
+    waveform: NDArray[np.float32]
+    blake3: str
+
+
+def decode_audio(data: bytes, *, sample_rate: int) -> Audio:
     """Decodes a whole file (WAV, AU, FLAC, OGG, Opus, MP3: what libsndfile reads) to a mono waveform.
 
     Several channels are averaged. Another sample rate is resampled with soxr's HQ setting, as `librosa.load` does.
@@ -50,9 +66,6 @@ def decode_audio(data: bytes, *, sample_rate: int) -> NDArray[np.float32]:
     Args:
         data: The file's bytes.
         sample_rate: Sample rate of the result, in Hz.
-
-    Returns:
-        Waveform (n_samples,) float32; integer formats lie in ±1.
 
     Raises:
         UnusableAudioError: If the bytes do not decode, hold no samples, or hold samples or a sample rate out of all range.
@@ -65,21 +78,28 @@ def decode_audio(data: bytes, *, sample_rate: int) -> NDArray[np.float32]:
         raise UnusableAudioError("sample rate", f"has a sample rate of {file_rate} Hz, expected {low} to {high}")
     if not channels.size:
         raise UnusableAudioError("no samples", "holds no samples")
+    if channels.dtype == np.int16 and channels.shape[1] == 1 and file_rate == sample_rate:
+        # What GTZAN is: the samples are hashed as they are, without rounding them back.
+        return Audio(waveform=np.divide(channels[:, 0], _FULL_SCALE, dtype=np.float32), blake3=_digest(channels))
+    if channels.dtype == np.int16:
+        channels = channels / _FULL_SCALE
     waveform = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
     if file_rate != sample_rate:
         import librosa  # takes a second to import, and GTZAN needs no resampling
 
         waveform = librosa.resample(waveform, orig_sr=file_rate, target_sr=sample_rate, res_type="soxr_hq")
-    return np.ascontiguousarray(waveform, dtype=np.float32)
+    waveform = np.ascontiguousarray(waveform, dtype=np.float32)
+    rounded = np.clip(np.rint(waveform * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
+    return Audio(waveform=waveform, blake3=_digest(rounded))
 
 
-def _read_samples(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """Samples (n_samples, n_channels) in full scale ±1 and the file's sample rate in Hz."""
+def _read_samples(data: bytes) -> tuple[NDArray[Any], int]:
+    """Samples (n_samples, n_channels), int16 or, in full scale ±1, float32; and the file's sample rate in Hz."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             # Most tracks are 16 bit. Read as what they are they need no check, and take a twentieth of the time.
             if file.subtype == "PCM_16":
-                return file.read(dtype="int16", always_2d=True) / _FULL_SCALE, file.samplerate
+                return file.read(dtype="int16", always_2d=True), file.samplerate
             channels, file_rate = file.read(dtype="float32", always_2d=True), file.samplerate
     except soundfile.LibsndfileError as error:
         if name := undecodable_format(data):
@@ -95,13 +115,5 @@ def _read_samples(data: bytes) -> tuple[NDArray[np.float32], int]:
     return channels, file_rate
 
 
-def content_sha256(waveform: NDArray[np.float32]) -> str:
-    """Digest of what a track sounds like, whatever file it came in: SHA-256 of the samples, rounded to 16 bits.
-
-    The same recording as WAV, AU or FLAC, with 16 bits or more, has the same digest; once through a lossy codec it has another.
-
-    Args:
-        waveform: (n_samples,) in ±1.
-    """
-    samples = np.rint(waveform * _FULL_SCALE)
-    return hashlib.sha256(np.clip(samples, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()).hexdigest()
+def _digest(samples: NDArray[Any]) -> str:
+    return blake3(samples.astype("<i2", copy=False).tobytes()).hexdigest()

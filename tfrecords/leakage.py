@@ -27,9 +27,9 @@ class LeakFinder:
         """Yields a sentence for each leak between this track and those shown before.
 
         Args:
-            track: A line of `tracks.jsonl`: `track_id`, `split`, `audio_sha256` and, where there is one, `group`.
+            track: A line of `tracks.jsonl`: `track_id`, `split`, `audio_blake3` and, where there is one, `group`.
         """
-        track_id, split, audio, group = track["track_id"], track["split"], track["audio_sha256"], track.get("group")
+        track_id, split, audio, group = track["track_id"], track["split"], track["audio_blake3"], track.get("group")
         first_split = self._tracks.setdefault(track_id, split)
         if first_split != split:
             yield f"track {quoted(track_id)} lies in two splits, {_named(first_split)} and {_named(split)}"
@@ -61,7 +61,7 @@ def find_leaks(tracks: Iterable[Mapping[str, Any]]) -> list[str]:
     """Finds tracks, audio and groups that lie in two splits; in time linear in the number of tracks.
 
     Args:
-        tracks: Lines of `tracks.jsonl`: `track_id`, `split`, `audio_sha256` and, where there is one, `group`.
+        tracks: Lines of `tracks.jsonl`: `track_id`, `split`, `audio_blake3` and, where there is one, `group`.
 
     Returns:
         A sentence for each track that lies in a second split, for each that holds the audio of a track in another split, and

@@ -19,7 +19,7 @@ class TrackLine(TypedDict):
         label: Its index in the dataset's list of genres.
         split: For instance "train".
         n_samples: Length of the waveform, in samples at the spec's sample rate.
-        audio_sha256: Digest of the waveform, float32, in hexadecimal.
+        audio_blake3: BLAKE3 digest of the waveform, rounded to 16 bits, in hexadecimal.
         start_samples: Where its chunks start, ascending.
         group: What must lie in one split as a whole, for instance an artist.
     """
@@ -30,7 +30,7 @@ class TrackLine(TypedDict):
     label: int
     split: str
     n_samples: int
-    audio_sha256: str
+    audio_blake3: str
     start_samples: list[int]
     group: NotRequired[str | None]
 

@@ -114,7 +114,7 @@ class TrackClaims:
             yield f"{name} is of genre {quoted(track['genre'])}, which dataset.json does not have"
         elif track["label"] != (label := self._label_of[track["genre"]]):
             yield f"{name} has label {track['label']}, but its genre {quoted(track['genre'])} is number {label}"
-        if not _SHA256.fullmatch(track["audio_sha256"]):
+        if not _SHA256.fullmatch(track["audio_blake3"]):
             yield f"{name} has no SHA-256 of its audio"
         if len(starts) != manifest.chunks_per_track:
             yield f"{name} has {len(starts)} start samples, dataset.json says {manifest.chunks_per_track} chunks per track"
