@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,27 +105,36 @@ def _make_demo_corpus(workers: int) -> None:
 
 def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float) -> None:
     manifest = result.manifest
-    print(f"\nCorpus   {manifest.corpus.title}: {len(manifest.genres)} genres")
+    print(f"\nCorpus     {manifest.corpus.title}: {len(manifest.genres)} genres")
     for name, split in manifest.splits.items():
         shards = manifest.shards_of(name)
         size = sum(shard.n_bytes for shard in shards) / 2**20
         print(f"{name:10} {split.n_tracks} tracks, {split.n_records} records, {len(shards)} shard(s), {size:.1f} MiB")
     n_tracks = sum(split.n_tracks for split in manifest.splits.values()) + len(result.rejected)
     processes = f", by {len(result.tracks_by_process)} process(es)" if result.tracks_by_process else ""
-    read = f"{result.counters.get('bytes_read', 0) / 2**20:.1f} MiB read"
-    print(f"Time     {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}, {read}")
+    print(f"Time       {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}")
+    _print_work(result.counters)
     for note in result.notes:
-        print(f"Note     {note}")
+        print(f"Note       {note}")
     _print_rejected(options, result.left_out, title=f"Split {manifest.split_scheme!r} leaves out")
     _print_rejected(options, result.rejected)
-    print(f"Dataset  {join(options.output, MANIFEST_FILE)}, fingerprint {manifest.fingerprint[:16]}")
-    print(f"Next     {python_command('train.py', '--batchnorm', '--data', options.output)}")
+    print(f"Dataset    {join(options.output, MANIFEST_FILE)}, fingerprint {manifest.fingerprint[:16]}")
+    print(f"Next       {python_command('train.py', '--batchnorm', '--data', options.output)}")
+
+
+def _print_work(counters: Mapping[str, int]) -> None:
+    count = Counter(counters)  # what never happened has no counter
+    decoding, log_mels = count["decode_microseconds"] / 1e6, count["log_mel_microseconds"] / 1e6
+    read = f"{count['bytes_read'] / 2**20:.1f} MiB read"
+    print(f"Work       {read}, decoding {decoding:.1f} s, log-mels {log_mels:.1f} s, over all processes")
+    print(f"Features   {count['tracks_decoded']} track(s) computed, {count['tracks_reused']} taken from an earlier run")
 
 
 def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]], *, title: str = "Left out") -> None:
     if not rejected:
         return
-    print(f"{title} {len(rejected)} track(s), listed in {join(options.output, REJECTED_FILE)}:")
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in Counter(track["kind"] for track in rejected).most_common())
+    print(f"{title} {len(rejected)} track(s) ({kinds}), listed in {join(options.output, REJECTED_FILE)}:")
     for track in rejected[:_REJECTED_SHOWN]:
         print(f"  {track['path']}: {track['reason']}")
     if len(rejected) > _REJECTED_SHOWN:
@@ -141,7 +151,7 @@ def _run(options: BuildOptions, folder: str | None) -> int:
         check_beam_options(options)
         if folder is None:
             _make_demo_corpus(options.workers)
-        print(f"Runner   {runner_description(options)}", flush=True)
+        print(f"Runner     {runner_description(options)}", flush=True)
         started = time.monotonic()
         result = build_dataset(options)
     except UsageError as error:

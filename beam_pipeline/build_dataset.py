@@ -101,7 +101,7 @@ def _facts(corpus: Corpus, assignment: SplitAssignment) -> RunFacts:
         split_scheme=assignment.scheme,
         n_tracks_by_split=genres_by_split,
         left_out=tuple(
-            _row(track, None) | {"kind": "split", "reason": assignment.left_out[track.track_id]}
+            _row(track, None) | {"kind": "split scheme", "reason": assignment.left_out[track.track_id]}
             for track in corpus.tracks
             if track.track_id in assignment.left_out
         ),

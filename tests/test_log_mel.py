@@ -170,8 +170,10 @@ def test_original_inputs_are_reproduced_along_the_whole_way(shared: Path, tmp_pa
         genre = track_id.split(".")[0]
         folder = tmp_path / "corpus" / genre
         folder.mkdir(parents=True)
-        for name in (f"{track_id}.wav", f"{genre}.copy.wav"):  # a split by genre needs two tracks of each
-            soundfile.write(folder / name, original["samples"].astype(np.int16), SAMPLE_RATE, subtype="PCM_16")
+        samples = original["samples"].astype(np.int16)
+        soundfile.write(folder / f"{track_id}.wav", samples, SAMPLE_RATE, subtype="PCM_16")
+        # A split by genre needs two tracks of each, and no two of them may hold the same audio.
+        soundfile.write(folder / f"{genre}.backwards.wav", samples[::-1], SAMPLE_RATE, subtype="PCM_16")
     output = tmp_path / "dataset"
     build_dataset(BuildOptions(input=str(tmp_path / "corpus"), output=str(output), chunks_per_track=1, workers=1))
     manifest = read_dataset(output)

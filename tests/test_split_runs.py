@@ -62,7 +62,7 @@ def test_what_a_split_leaves_out_is_listed(tmp_path: Path, capsys: pytest.Captur
         "path": "blues/blues.mine.wav",
         "genre": "blues",
         "split": None,
-        "kind": "split",
+        "kind": "split scheme",
         "reason": "is none of GTZAN's thousand tracks",
     }
     assert {track["group"] for track in json_lines(tmp_path / "out" / "tracks.jsonl")} >= {"1", "411"}
