@@ -1,21 +1,28 @@
-"""The pipeline's command, start to exit, beside the plain script that a user would write.
+"""The pipeline's command, start to exit: beside the plain script that a user would write, its own floor, and an empty Beam job.
 
-python -m benchmarks.pipeline --tracks 200
+python -m benchmarks.pipeline --tracks 100 1000 4000 --output pipeline.png
 """
 
 import argparse
 import os
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from beam_pipeline.demo_corpus import SAMPLE_RATE, STYLES, synthesise
+from benchmarks.corpus import link_tracks, write_tracks
+from benchmarks.processes import Measured, measure
+from tfrecords.audio import decode_audio
+from tfrecords.log_mel import cut_chunks, log_mel
+from tfrecords.log_mel_spec import PRESETS
 
+_PLAIN_TRACKS = 1000
 # librosa's loader and mel spectrogram chunk by chunk, TensorFlow's writer: one process, no checks, no split.
 _PLAIN_SCRIPT = """
 import sys, glob, random
@@ -30,47 +37,133 @@ with tf.io.TFRecordWriter(sys.argv[2]) as writer:
             feature = {"log_mel": tf.train.Feature(float_list=tf.train.FloatList(value=values))}
             writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
 """
+# The same runner, the same workers, nothing to do.
+_EMPTY_JOB = """
+import sys
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from beam_pipeline.local_runner import local_runner, run_watched
+options = PipelineOptions([f"--direct_num_workers={sys.argv[1]}"])
+pipeline = beam.Pipeline(runner=local_runner(options, verbose=False), options=options)
+pipeline | beam.Create(range(100)) | beam.Reshuffle() | beam.Map(lambda number: (number % 2, number)) | beam.GroupByKey()
+run_watched(pipeline)
+"""
 
 
-def _write_corpus(folder: Path, n_tracks: int) -> None:
-    """Tracks that differ: each a rotation of one of ten synthetic ones."""
-    sources = [synthesise(genre, rng=np.random.default_rng(0)) for genre in sorted(STYLES)]
-    for number in range(n_tracks):
-        genre = sorted(STYLES)[number % len(STYLES)]
-        path = folder / "genres" / genre / f"{genre}.{number:05d}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.roll(sources[number % len(STYLES)], 7919 * number), SAMPLE_RATE, subtype="PCM_16")
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of the pipeline.
+
+    Attributes:
+        n_tracks: Tracks of 30 s.
+        workers: Worker processes.
+        measured: Time and memory of its processes.
+    """
+
+    n_tracks: int
+    workers: int
+    measured: Measured
 
 
-def _seconds_and_peak(command: list[str]) -> tuple[float, float]:
-    """Time from start to exit in seconds, and the largest process' peak memory in MiB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if status:
-        raise RuntimeError(f"{' '.join(command[:3])} … ended with status {os.waitstatus_to_exitcode(status)}")
-    return seconds, usage.ru_maxrss / 1024
+def floor_seconds(paths: Sequence[Path], *, workers: int) -> float:
+    """Time of the bare work: read, decode, cut, FFT and mel in a loop in each process, without the processes' start."""
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(_bare_work, [paths[:5]] * workers))
+        started = time.perf_counter()
+        list(pool.map(_bare_work, [paths[number::workers] for number in range(workers)]))
+        return time.perf_counter() - started
+
+
+def _bare_work(paths: Sequence[Path]) -> None:
+    spec = PRESETS["paper"]
+    starts = np.arange(0, 60, 4) * spec.chunk_step
+    for path in paths:
+        waveform = decode_audio(path.read_bytes(), sample_rate=spec.sample_rate).waveform
+        log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
+
+
+def run_pipeline(corpus: Path, output: Path, *, n_tracks: int, workers: int) -> Run:
+    """Runs the command in processes of its own."""
+    words = ["run_pipeline.py", "--runner", "DirectRunner", "--input", corpus, "--output", output, "--workers", workers]
+    progress = output / ".beam-pipeline-staging" / "progress"
+    return Run(n_tracks=n_tracks, workers=workers, measured=measure([sys.executable, *map(str, words)], progress=progress))
+
+
+def print_comparison(runs: Sequence[Run], *, plain: Measured, floor: float, empty: float) -> None:
+    """Prints the aims' figures for runs of growing corpora with the same number of workers.
+
+    Args:
+        runs: In the order of their numbers of tracks.
+        plain: The plain script, over _PLAIN_TRACKS tracks.
+        floor: Seconds that the bare work takes for each track.
+        empty: Seconds that an empty Beam job takes.
+    """
+    first = next(run for run in runs if run.n_tracks == _PLAIN_TRACKS)
+    last = runs[-1]
+    print(f"plain script         {plain.seconds:6.1f} s, {plain.peak_mib:.0f} MiB")
+    print(f"pipeline             {first.measured.seconds:6.1f} s: ×{plain.seconds / first.measured.seconds:.1f} as fast")
+    if last.n_tracks > first.n_tracks:
+        further = (last.measured.seconds - first.measured.seconds) / (last.n_tracks - first.n_tracks)
+        print(f"a further track      {1e3 * further:6.2f} ms, from {first.n_tracks} to {last.n_tracks} tracks")
+        print(f"the bare work        {1e3 * floor:6.2f} ms a track: the pipeline takes ×{further / floor:.2f}")
+    print(f"an empty Beam job    {empty:6.1f} s; before its first track the pipeline takes {first.measured.first_seconds:.1f} s")
+
+
+def draw(runs: Sequence[Run], path: Path) -> None:
+    """Draws time per track and peak memory over the number of tracks."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    cost, memory = figure.subplots(1, 2)
+    for workers in sorted({run.workers for run in runs}):
+        of_workers = [run for run in runs if run.workers == workers]
+        sizes = [run.n_tracks for run in of_workers]
+        label = f"{workers} worker process(es)"
+        cost.plot(sizes, [1e3 * run.measured.seconds / run.n_tracks for run in of_workers], marker="o", label=label)
+        memory.plot(sizes, [run.measured.peak_mib for run in of_workers], marker="o", label=label)
+    cost.set_ylabel("command to exit, ms a track")
+    memory.set_ylabel("peak of all processes together, MiB")
+    for axes in (cost, memory):
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("tracks of 30 s")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=150)
 
 
 def main() -> None:
-    """Prints seconds, tracks per second, the ratio to the plain script, and peak memory."""
+    """Prints the table and draws the curve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tracks", type=int, default=200, help="tracks of 30 s")
-    n_tracks = parser.parse_args().tracks
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        _write_corpus(work / "corpus", n_tracks)
-        rows = {"plain script": _seconds_and_peak([sys.executable, "-c", _PLAIN_SCRIPT, f"{work}/corpus", f"{work}/plain"])}
-        for workers in (1, 2):
-            command = [sys.executable, "run_pipeline.py", "--runner", "DirectRunner", "--input", f"{work}/corpus"]
-            rows[f"pipeline, --workers {workers}"] = _seconds_and_peak(
-                [*command, "--output", f"{work}/{workers}", "--workers", str(workers)]
+    parser.add_argument("--tracks", type=int, nargs="+", default=[100, 1000, 4000], help="sizes of the corpus")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="worker processes")
+    parser.add_argument("--output", type=Path, help="PNG of time per track and memory")
+    options = parser.parse_args()
+    sizes = sorted({*options.tracks, _PLAIN_TRACKS})
+    # One thread a process: what a library would do beside it is another process' time.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        paths = write_tracks(work / "all", sizes[-1], workers=options.workers)
+        corpora = {n_tracks: link_tracks(paths[:n_tracks], work / f"corpus-{n_tracks}") for n_tracks in sizes}
+        print(f"preset paper, {os.cpu_count()} cores, {options.workers} worker process(es), command to exit", flush=True)
+        runs = []
+        for n_tracks, corpus in corpora.items():
+            run = run_pipeline(corpus, work / "output", n_tracks=n_tracks, workers=options.workers)
+            shutil.rmtree(work / "output")
+            runs.append(run)
+            print(
+                f"  {n_tracks:6} tracks {run.measured.seconds:7.1f} s {n_tracks / run.measured.seconds:7.1f} tracks/s "
+                f"{run.measured.peak_mib:6.0f} MiB",
+                flush=True,
             )
-    print(f"{n_tracks} tracks of 30 s, preset paper, command to exit, {os.cpu_count()} cores")
-    for title, (seconds, peak) in rows.items():
-        ratio = rows["plain script"][0] / seconds
-        print(f"  {title:24} {seconds:6.1f} s  {n_tracks / seconds:6.1f} tracks/s  ×{ratio:.1f}  {peak:5.0f} MiB")
+        floor = floor_seconds(paths[:_PLAIN_TRACKS], workers=options.workers) / _PLAIN_TRACKS
+        empty = measure([sys.executable, "-c", _EMPTY_JOB, str(options.workers)]).seconds
+        plain = measure([sys.executable, "-c", _PLAIN_SCRIPT, str(corpora[_PLAIN_TRACKS]), str(work / "plain")])
+        print_comparison(runs, plain=plain, floor=floor, empty=empty)
+    if options.output:
+        draw(runs, options.output)
+        print(f"picture              {options.output}")
 
 
 if __name__ == "__main__":
