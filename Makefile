@@ -10,7 +10,7 @@ DEMO_DATA := data/demo-tfrecords
 DEMO_TRAINING := --epochs 20 --learning-rate 1e-4 --batch-size 32
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv and install everything that requirements.lock pins into it
 

@@ -149,6 +149,7 @@ def main() -> None:
         print(f"preset paper, {os.cpu_count()} cores, {options.workers} worker process(es), command to exit", flush=True)
         runs = []
         for n_tracks, corpus in corpora.items():
+            os.sync()  # what is still to be written to disk is not this run's
             run = run_pipeline(corpus, work / "output", n_tracks=n_tracks, workers=options.workers)
             shutil.rmtree(work / "output")
             runs.append(run)
