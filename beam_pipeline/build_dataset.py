@@ -127,10 +127,11 @@ def _scratch_folder(options: BuildOptions, staging: str) -> Iterator[str | None]
 
 def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, scratch: str | None) -> Plan:
     features = storage.absolute(options.features or storage.join(options.output, FEATURES)) if options.keep_features else None
-    handover = progress = None
+    local_features = references = progress = None
     if scratch is not None:
-        handover = features if features and not storage.is_remote(features) else storage.join(scratch, FEATURES)
-        progress = storage.join(scratch, "progress")
+        local_features = features if features and not storage.is_remote(features) else storage.join(scratch, FEATURES)
+        references, progress = storage.join(scratch, "references"), storage.join(scratch, "progress")
+        storage.make_folder(references)
         storage.make_folder(progress)
     record_bytes = 4 * math.prod(options.spec.shape)
     return Plan(
@@ -145,6 +146,7 @@ def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, sc
         },
         staging=staging,
         features=features,
-        handover=handover,
+        local_features=local_features,
+        local_references=references,
         progress=progress,
     )

@@ -15,6 +15,7 @@ from beam_pipeline.allocator import keep_freed_memory
 from beam_pipeline.chunks import TooShortError, draw_chunks
 from beam_pipeline.features import Features
 from beam_pipeline.plan import Plan
+from beam_pipeline.references import Reference, ReferenceWriter
 from tfrecords.audio import UnusableAudioError, decode_audio
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.schema import encode
@@ -22,22 +23,21 @@ from tfrecords.stable_hash import record_order
 
 SUMMARIES = "summaries"
 NAMESPACE = "pipeline"
-# A record on its way to its shard, after its place in the order: the record itself, or (key, position, track id, label,
-# candidate chunk) by which the writer makes it of the features in the handover folder.
-InlineRecord = tuple[bytes, bytes]
-RecordReference = tuple[bytes, str, int, str, int, int]
+# A record on its way to its shard: its place in the order, and its bytes.
+PlacedRecord = tuple[bytes, bytes]
 
 
 class ExtractRecords(beam.DoFn):
-    """A track (a line of JSON) to its records, keyed by shard.
+    """A track (a line of JSON) to its records.
 
-    The main output has (shard name, InlineRecord or RecordReference). What became of the track goes to the output SUMMARIES, as
-    (track id, line of JSON).
+    The main output has (shard name, PlacedRecord); with the local runner it is empty, and references are written. What became of
+    the track goes to the output SUMMARIES, as (track id, line of JSON).
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._stores = [plan.store(folder) for folder in dict.fromkeys((plan.features, plan.handover)) if folder]
+        self._stores = [plan.store(folder) for folder in dict.fromkeys((plan.features, plan.local_features)) if folder]
+        self._references = ReferenceWriter(plan.local_references) if plan.local_references else None
         self._progress: int | None = None
 
     def setup(self) -> None:
@@ -50,6 +50,11 @@ class ExtractRecords(beam.DoFn):
         """Closes the progress file."""
         if self._progress is not None:
             os.close(self._progress)
+
+    def finish_bundle(self) -> None:
+        """Writes the references that wait."""
+        if self._references:
+            self._references.flush()
 
     def process(self, line: str) -> Iterator[Any]:
         """Reads, decodes, cuts and transforms one track, or takes its features from the store."""
@@ -116,15 +121,13 @@ class ExtractRecords(beam.DoFn):
         }
         return {"track": track | described, "key": key}
 
-    def _records(
-        self, track: dict[str, Any], key: str, features: Features
-    ) -> Iterator[tuple[str, InlineRecord | RecordReference]]:
+    def _records(self, track: dict[str, Any], key: str, features: Features) -> Iterator[tuple[str, PlacedRecord]]:
         track_id, label = track["track_id"], self._plan.genres.index(track["genre"])
         for position, candidate in enumerate(features.candidates):
             order = record_order(self._plan.seed, track_id, candidate)
             shard = self._plan.shard_of(track["split"], order)
-            if self._plan.handover:
-                yield shard, (order, key, position, track_id, label, candidate)
+            if self._references:
+                self._references.add(shard, Reference(order.hex(), key, position, label, candidate, track_id))
             else:
                 yield shard, (order, encode(self._plan.record(features.log_mels[position], track_id, label, candidate)))
 

@@ -24,8 +24,9 @@ class Plan:
         n_shards: Number of shards by split.
         staging: Folder that shards and lists are written to.
         features: Folder of the features that are kept; None where none are.
-        handover: Folder on this machine through which the local runner's workers hand features over; None for other runners,
-            which move them themselves.
+        local_features: Folder on this machine through which the local runner's workers hand features over; None for other
+            runners, which move the records themselves.
+        local_references: Folder on this machine for the references to them, see `references`; likewise.
         progress: Folder in which each process has a file that grows by a byte a track, for the local runner's progress bar;
             None elsewhere.
     """
@@ -38,7 +39,8 @@ class Plan:
     n_shards: dict[str, int]
     staging: str
     features: str | None
-    handover: str | None
+    local_features: str | None
+    local_references: str | None
     progress: str | None
 
     def shard_name(self, split: str, index: int) -> str:

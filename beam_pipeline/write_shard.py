@@ -2,18 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from uuid import uuid4
 
+import numpy as np
+from numpy.typing import NDArray
+
 from beam_pipeline import storage
-from beam_pipeline.extract import InlineRecord, RecordReference
+from beam_pipeline.extract import PlacedRecord
 from beam_pipeline.plan import Plan
+from beam_pipeline.references import read_references
 from tfrecords.framing import frame
 from tfrecords.schema import decode, encode
 from tfrecords.statistics import LogMelStatistics
 
 
-def write_shard(name: str, elements: Iterable[InlineRecord | RecordReference | None], *, plan: Plan) -> tuple[str, str]:
+def write_shard(name: str, elements: Iterable[PlacedRecord | None], *, plan: Plan) -> tuple[str, str]:
     """Sorts one shard's records and writes them to the staging folder.
 
     The file gets a name of its own in each attempt: an attempt that was given up, but lives on, cannot harm another.
@@ -29,27 +33,32 @@ def write_shard(name: str, elements: Iterable[InlineRecord | RecordReference | N
     Raises:
         ValueError: If a record is there twice.
     """
-    store = plan.store(plan.handover or "")
+    records = _referenced_records(name, plan) if plan.local_references else _sorted_records(elements, plan)
     statistics = LogMelStatistics(plan.spec)
     digest = hashlib.sha256()
     n_bytes = 0
-    last_place = b""
+    last_order = b""
     staged = f"{name}.{uuid4().hex}"
     with storage.create_file(storage.join(plan.staging, staged)) as file:
-        for element in sorted(element for element in elements if element is not None):
-            if element[0] == last_place:
-                raise ValueError(f"{name}: the record at place {last_place.hex()} came twice")
-            last_place = element[0]
-            if len(element) == 2:
-                serialized = element[1]
-                log_mel = decode(serialized, shape=plan.spec.shape).log_mel
-            else:
-                _, key, position, track_id, label, candidate = element
-                log_mel = store.log_mel(key, position)
-                serialized = encode(plan.record(log_mel, track_id, label, candidate))
+        for order, serialized, log_mel in records:
+            if order == last_order:
+                raise ValueError(f"{name}: the record at place {order.hex()} came twice")
+            last_order = order
             statistics.add(log_mel)
             framed = frame(serialized)
             digest.update(framed)
             n_bytes += file.write(framed)
     shard = {"name": name, "n_records": statistics.n_records, "n_bytes": n_bytes, "sha256": digest.hexdigest()}
     return name, json.dumps({"shard": shard, "staged": staged, "statistics": statistics.to_dict()})
+
+
+def _sorted_records(elements: Iterable[PlacedRecord | None], plan: Plan) -> Iterator[tuple[bytes, bytes, NDArray[np.float32]]]:
+    for order, serialized in sorted(element for element in elements if element is not None):
+        yield order, serialized, decode(serialized, shape=plan.spec.shape).log_mel
+
+
+def _referenced_records(name: str, plan: Plan) -> Iterator[tuple[bytes, bytes, NDArray[np.float32]]]:
+    store = plan.store(plan.local_features or "")
+    for order, key, position, label, candidate, track_id in read_references(plan.local_references or "", name):
+        log_mel = store.log_mel(key, position)
+        yield bytes.fromhex(order), encode(plan.record(log_mel, track_id, label, candidate)), log_mel

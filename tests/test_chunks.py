@@ -66,7 +66,8 @@ def test_shards_are_ranges_of_the_order(n_shards: int, digests: list[bytes]) -> 
         n_shards={"test": n_shards},
         staging="",
         features=None,
-        handover=None,
+        local_features=None,
+        local_references=None,
         progress=None,
     )
     names = [plan.shard_name("test", index) for index in range(n_shards)]

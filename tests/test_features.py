@@ -1,5 +1,6 @@
 """Stored features: the next run decodes only what changed, and writes what a full run would."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -45,8 +46,6 @@ def test_a_change_that_leaves_size_and_time_is_seen(write_corpus: WriteCorpus, t
     before = path.stat()
     write_track(path, "hum", 50)
     assert path.stat().st_size == before.st_size
-    import os
-
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert counts(build(corpus, output, overwrite=True)) == (1, 11)
 

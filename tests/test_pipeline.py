@@ -65,6 +65,22 @@ def test_one_and_two_processes_write_the_same_bytes(write_corpus: WriteCorpus, t
     assert one.manifest.fingerprint == two.manifest.fingerprint
 
 
+@pytest.mark.parametrize("repeat", ["0", "2"])
+def test_engines_that_move_records_themselves_write_the_same_bytes(
+    write_corpus: WriteCorpus, tmp_path: Path, repeat: str
+) -> None:
+    """By its full name Beam's own runner counts as any other engine. It can run each bundle again, as if it had failed."""
+    corpus = write_corpus()
+    again = ("--direct_runner_bundle_repeat", repeat)
+    build(corpus, tmp_path / "local", num_shards=2, beam_args=again)
+    engine = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    result = build(corpus, tmp_path / "engine", num_shards=2, runner=engine, beam_args=again)
+    assert result.tracks_by_process == {}
+    assert digests(tmp_path / "local") == digests(tmp_path / "engine")
+    build(corpus, tmp_path / "once", num_shards=2)
+    assert digests(tmp_path / "local") == digests(tmp_path / "once")
+
+
 def test_hash_seed_place_and_listing_order_play_no_part(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     """The second corpus is written in the opposite order, elsewhere, in GTZAN's other layout."""
     corpus = write_corpus("corpus")
