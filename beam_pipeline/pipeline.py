@@ -112,7 +112,8 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: str, n_tracks
         state = result.wait_until_finish()
     except Exception as error:  # a runner raises what it likes: gRPC's errors, its own, those of the workers
         logging.getLogger(__name__).info("The pipeline failed", exc_info=True)
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        # The last line that says something: gRPC closes its account of an error with a bracket.
+        reason = [line for line in str(error).splitlines() if any(map(str.isalnum, line))] or [type(error).__name__]
         raise BuildError(f"the pipeline failed: {reason[-1].strip()} (-v shows all)") from error
     if state is not None and state != PipelineState.DONE:
         raise BuildError(f"the pipeline ended in the state {state}")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from apache_beam.runners.runner import PipelineRunner
 
 import run_pipeline
 from beam_pipeline.finish import RejectedError
@@ -132,3 +133,15 @@ def test_unusable_options_are_status_2(options: list[str], capsys: pytest.Captur
         run_pipeline.main(options)
     assert caught.value.code == 2
     assert options[0] in capsys.readouterr().err
+
+
+def test_a_runner_that_is_gone_is_one_line_that_says_something(
+    write_corpus: WriteCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(PipelineRunner):
+        def run_pipeline(self, pipeline: Any, options: Any) -> Any:
+            raise RuntimeError('<RPC that terminated with:\n\tstatus = UNAVAILABLE\n\tdetails = "Socket closed"\n>')
+
+    monkeypatch.setattr("beam_pipeline.pipeline.create_runner", lambda _name: Gone())
+    status, error = run_main("--input", write_corpus(), "--output", tmp_path / "out", "--runner", "FlinkRunner", capsys=capsys)
+    assert (status, error) == (1, 'run_pipeline.py: the pipeline failed: details = "Socket closed" (-v shows all)')
