@@ -80,7 +80,7 @@ def build_dataset(options: BuildOptions) -> BuildResult:
         with progress_of(Path(plan.progress), n_tracks=facts.n_tracks) if plan.progress else nullcontext():
             result = run_pipeline(options, plan=plan, track_list=track_list, n_tracks=facts.n_tracks)
         manifest, rejected = finish(options, plan, facts)
-        counters = {counter.key.metric.name: counter.committed for counter in result.metrics().query()["counters"]}
+        counters = {counter.key.metric.name: counter.result for counter in result.metrics().query()["counters"]}
         return BuildResult(
             manifest=manifest,
             rejected=rejected,
