@@ -1,6 +1,7 @@
 """Command line of the pipeline: a folder of tracks to TFRecords of log-mel spectrograms."""
 
 import argparse
+import atexit
 import logging
 import os
 import sys
@@ -189,5 +190,7 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     status = main(sys.argv[1:])
     sys.stdout.flush()
-    # After a failure Beam's threads may wait for ever for workers that are gone; they must not keep this process.
+    # After a failure Beam's threads may wait for ever for workers that are gone; they must not keep this process. Its exit
+    # handlers, which Python would call only after these threads, end what it started: Prism, or a job server.
+    atexit._run_exitfuncs()
     os._exit(status)
