@@ -15,7 +15,7 @@ from beam_pipeline.output_folder import staging_folder
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, lines_of, run_main
 from tfrecords.errors import UsageError
-from tfrecords.manifest import read_dataset
+from tfrecords.manifest import DatasetError, read_dataset
 
 
 def test_an_output_that_exists_needs_overwrite(
@@ -72,7 +72,7 @@ def test_two_runs_do_not_write_to_one_output(write_corpus: WriteCorpus, tmp_path
     build(corpus, output)
 
 
-def start_long_run(corpus: Path, output: Path) -> "subprocess.Popen[str]":
+def start_long_run(corpus: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
     """A run of two workers that has begun to decode, in its own process group, and has seconds to go."""
     for genre in GENRES:
         source = corpus / "genres" / genre / f"{genre}.00000.wav"
@@ -80,7 +80,10 @@ def start_long_run(corpus: Path, output: Path) -> "subprocess.Popen[str]":
             os.link(source, source.with_name(f"copy.{number:05d}.wav"))
     command: list[str | Path] = [sys.executable, REPOSITORY / "run_pipeline.py", "--input", corpus, "--output", output]
     process = subprocess.Popen(
-        [*command, "--workers", "2", "--chunks-per-track", "4"], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*command, "--workers", "2", "--chunks-per-track", "4", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/progress/*")):
@@ -113,6 +116,29 @@ def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: P
     (line,) = lines_of(error)
     assert line.startswith("run_pipeline.py: the pipeline failed: ")
     assert {path.name for path in (tmp_path / "out").iterdir()} <= {".beam-pipeline-staging", "features"}
+
+
+@pytest.mark.parametrize("moment", ["progress/*", "*.tfrecord.*"])
+def test_a_run_that_is_killed_leaves_no_dataset_and_the_next_one_cleans_up(
+    write_corpus: WriteCorpus, tmp_path: Path, moment: str
+) -> None:
+    """Killed with all of its processes, while tracks are decoded or while shards are written."""
+    corpus, output = write_corpus(), tmp_path / "out"
+    process = start_long_run(corpus, output, "--num-shards", "300")
+    deadline = time.monotonic() + 60
+    while not list(output.glob(f".beam-pipeline-staging/{moment}")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    with pytest.raises(DatasetError, match=r"it has no dataset\.json"):
+        read_dataset(output)
+    for copy in corpus.rglob("copy.*.wav"):
+        copy.unlink()
+    build(corpus, output)
+    build(corpus, tmp_path / "undisturbed")
+    assert digests(output) == digests(tmp_path / "undisturbed")
 
 
 def test_a_folder_of_other_files_is_never_touched(
