@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-pipeline bench-demo lock clean
+.PHONY: help setup demo test test-runners lint bench bench-pipeline bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -25,6 +25,10 @@ demo: $(READY)  ## Run the whole job: tracks to TFRecords, a trained network, a 
 test: $(READY)  ## Run the tests
 	$(RUN) -m pytest
 
+test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of Flink, compare the bytes (needs Go, Java and Maven)
+	$(RUN) -m tests.runners.install
+	sh scripts/cut_off.sh $(RUN) -m pytest -m runners tests/runners
+
 lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -34,7 +38,7 @@ bench: $(READY)  ## Measure the front end and the training on this machine
 	$(RUN) -m benchmarks.front_end
 	$(RUN) -m benchmarks.training
 
-bench-pipeline: $(READY)  ## Measure the pipeline from 100 to 4000 tracks, beside a plain script and its floor (ten minutes, 6 GB)
+bench-pipeline: $(READY)  ## Measure the pipeline from 100 to 10000 tracks, beside a plain script and its floor (ten minutes, 20 GB)
 	$(RUN) -m benchmarks.pipeline --output pipeline.png
 
 bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
@@ -44,5 +48,5 @@ lock:  ## Pin requirements.lock anew from setup.py (needs uv)
 	uv pip compile setup.py --extra train --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 
-clean:  ## Remove .venv and caches; data and runs stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## Remove .venv, .runners and caches; data and runs stay
+	rm -rf $(VENV) .runners build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
