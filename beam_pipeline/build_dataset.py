@@ -127,11 +127,11 @@ def _scratch_folder(options: BuildOptions, staging: str) -> Iterator[str | None]
 
 def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, scratch: str | None) -> Plan:
     features = storage.absolute(options.features or storage.join(options.output, FEATURES)) if options.keep_features else None
-    local_features = references = progress = None
+    local_features = spool = progress = None
     if scratch is not None:
         local_features = features if features and not storage.is_remote(features) else storage.join(scratch, FEATURES)
-        references, progress = storage.join(scratch, "references"), storage.join(scratch, "progress")
-        storage.make_folder(references)
+        spool, progress = storage.join(scratch, "spool"), storage.join(scratch, "progress")
+        storage.make_folder(spool)
         storage.make_folder(progress)
     record_bytes = 4 * math.prod(options.spec.shape)
     return Plan(
@@ -147,6 +147,6 @@ def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, sc
         staging=staging,
         features=features,
         local_features=local_features,
-        local_references=references,
+        spool=spool,
         progress=progress,
     )

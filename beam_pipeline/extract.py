@@ -15,13 +15,14 @@ from beam_pipeline.allocator import keep_freed_memory
 from beam_pipeline.chunks import TooShortError, draw_chunks
 from beam_pipeline.features import Features
 from beam_pipeline.plan import Plan
-from beam_pipeline.references import Reference, ReferenceWriter
+from beam_pipeline.references import Reference
+from beam_pipeline.spool import SpoolWriter
+from beam_pipeline.summaries import SUMMARIES, Summary
 from tfrecords.audio import UnusableAudioError, decode_audio
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.schema import encode
 from tfrecords.stable_hash import record_order
 
-SUMMARIES = "summaries"
 NAMESPACE = "pipeline"
 # A record on its way to its shard: its place in the order, and its bytes.
 PlacedRecord = tuple[bytes, bytes]
@@ -30,14 +31,14 @@ PlacedRecord = tuple[bytes, bytes]
 class ExtractRecords(beam.DoFn):
     """A track (a line of JSON) to its records.
 
-    The main output has (shard name, PlacedRecord); with the local runner it is empty, and references are written. What became of
-    the track goes to the output SUMMARIES, as (track id, line of JSON).
+    The main output has (shard name, PlacedRecord). What became of the track goes to the output SUMMARIES. With the local runner
+    both are empty: references to the records and the summaries go to the plan's spool.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._stores = [plan.store(folder) for folder in dict.fromkeys((plan.features, plan.local_features)) if folder]
-        self._references = ReferenceWriter(plan.local_references) if plan.local_references else None
+        self._spool = SpoolWriter(plan.spool) if plan.spool else None
         self._progress: int | None = None
 
     def setup(self) -> None:
@@ -52,9 +53,9 @@ class ExtractRecords(beam.DoFn):
             os.close(self._progress)
 
     def finish_bundle(self) -> None:
-        """Writes the references that wait."""
-        if self._references:
-            self._references.flush()
+        """Writes what waits for the spool."""
+        if self._spool:
+            self._spool.flush()
 
     def process(self, line: str) -> Iterator[Any]:
         """Reads, decodes, cuts and transforms one track, or takes its features from the store."""
@@ -66,12 +67,11 @@ class ExtractRecords(beam.DoFn):
             reason = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
             _count("tracks_rejected", 1)
             _count(f"tracks_rejected: {kind}", 1)
-            rejected = json.dumps({"rejected": track | {"kind": kind, "reason": reason}})
-            yield beam.pvalue.TaggedOutput(SUMMARIES, (track["track_id"], rejected))
+            yield from self._say(track["track_id"], {"rejected": track | {"kind": kind, "reason": reason}})
         else:
             _count("tracks_read", 1)
             _count("chunks_made", len(features.candidates))
-            yield beam.pvalue.TaggedOutput(SUMMARIES, (track["track_id"], json.dumps(self._summary(track, key, features))))
+            yield from self._say(track["track_id"], self._summary(track, key, features))
             yield from self._records(track, key, features)
         if self._progress is not None:
             os.write(self._progress, b".")
@@ -121,13 +121,20 @@ class ExtractRecords(beam.DoFn):
         }
         return {"track": track | described, "key": key}
 
+    def _say(self, track_id: str, content: dict[str, Any]) -> Iterator[Any]:
+        summary = Summary(track_id, json.dumps(content))
+        if self._spool:
+            self._spool.add(SUMMARIES, summary.to_line())
+        else:
+            yield beam.pvalue.TaggedOutput(SUMMARIES, tuple(summary))
+
     def _records(self, track: dict[str, Any], key: str, features: Features) -> Iterator[tuple[str, PlacedRecord]]:
         track_id, label = track["track_id"], self._plan.genres.index(track["genre"])
         for position, candidate in enumerate(features.candidates):
             order = record_order(self._plan.seed, track_id, candidate)
             shard = self._plan.shard_of(track["split"], order)
-            if self._references:
-                self._references.add(shard, Reference(order.hex(), key, position, label, candidate, track_id))
+            if self._spool:
+                self._spool.add(shard, Reference(order.hex(), key, position, label, candidate, track_id).to_line())
             else:
                 yield shard, (order, encode(self._plan.record(features.log_mels[position], track_id, label, candidate)))
 

@@ -10,11 +10,12 @@ from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentP
 from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
 from beam_pipeline import storage
-from beam_pipeline.extract import SUMMARIES, ExtractRecords
+from beam_pipeline.extract import ExtractRecords
 from beam_pipeline.local_runner import local_runner, run_watched
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.plan import Plan
-from beam_pipeline.summaries import list_of, n_lists, write_list
+from beam_pipeline.spool import read_spool
+from beam_pipeline.summaries import SUMMARIES, Summary, list_of, n_lists, write_list
 from beam_pipeline.write_shard import write_shard
 from tfrecords.errors import UsageError
 
@@ -117,6 +118,8 @@ def run_pipeline(options: BuildOptions, *, plan: Plan, track_list: str, n_tracks
         raise BuildError(f"the pipeline failed: {reason[-1].strip()} (-v shows all)") from error
     if state is not None and state != PipelineState.DONE:
         raise BuildError(f"the pipeline ended in the state {state}")
+    if plan.spool:
+        write_list("of-tracks", map(Summary.from_line, read_spool(plan.spool, SUMMARIES)), folder=plan.staging)
     return result
 
 

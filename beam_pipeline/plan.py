@@ -26,7 +26,7 @@ class Plan:
         features: Folder of the features that are kept; None where none are.
         local_features: Folder on this machine through which the local runner's workers hand features over; None for other
             runners, which move the records themselves.
-        local_references: Folder on this machine for the references to them, see `references`; likewise.
+        spool: Folder on this machine for what the local runner's workers say of each track and record; likewise.
         progress: Folder in which each process has a file that grows by a byte a track, for the local runner's progress bar;
             None elsewhere.
     """
@@ -40,7 +40,7 @@ class Plan:
     staging: str
     features: str | None
     local_features: str | None
-    local_references: str | None
+    spool: str | None
     progress: str | None
 
     def shard_name(self, split: str, index: int) -> str:

@@ -6,14 +6,35 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from beam_pipeline import storage
 from tfrecords.stable_hash import stable_hash
 
-Summary = tuple[str, str]  # track id or shard name, line of JSON
-
+SUMMARIES = "summaries"
 _LINES_PER_LIST = 20_000
+
+
+class Summary(NamedTuple):
+    """What a worker says of a track or shard; summaries sort by their key.
+
+    Attributes:
+        key: Track id or shard name, without tabs and line breaks.
+        content: A line of JSON.
+    """
+
+    key: str
+    content: str
+
+    def to_line(self) -> str:
+        """The line that `from_line` reads."""
+        return f"{self.key}\t{self.content}"
+
+    @classmethod
+    def from_line(cls, line: str) -> Self:
+        """Reads what `to_line` wrote."""
+        key, _, content = line.partition("\t")
+        return cls(key, content)
 
 
 def n_lists(n_tracks: int) -> int:
@@ -21,27 +42,23 @@ def n_lists(n_tracks: int) -> int:
     return math.ceil(n_tracks / _LINES_PER_LIST)
 
 
-def list_of(summary: Summary, *, n_lists: int) -> tuple[str, Summary]:
+def list_of(summary: tuple[str, str], *, n_lists: int) -> tuple[str, tuple[str, str]]:
     """A summary, keyed by the name of its list."""
     number = int.from_bytes(stable_hash("list", summary[0])[:8], "big") % n_lists
-    return f"summaries-{number:05d}", summary
+    return f"{number:05d}", summary
 
 
-def write_list(name: str, summaries: Iterable[Summary], *, folder: str) -> None:
+def write_list(name: str, summaries: Iterable[tuple[str, str]], *, folder: str) -> None:
     """Writes a list in the order of its keys: every attempt writes the same."""
-    storage.write(storage.join(folder, name), (f"{key}\t{line}\n".encode() for key, line in sorted(summaries)))
+    lines = (Summary(*summary).to_line() for summary in sorted(summaries))
+    storage.write(storage.join(folder, f"{SUMMARIES}-{name}"), (f"{line}\n".encode() for line in lines))
 
 
 def read_summaries(folder: str) -> Iterator[dict[str, Any]]:
     """Yields what the lists in a folder hold, in the order of the keys."""
-    names = sorted(name for name in storage.names_in(folder) if name.startswith("summaries-"))
+    names = sorted(name for name in storage.names_in(folder) if name.startswith(f"{SUMMARIES}-"))
     with ExitStack() as stack:
         files = [stack.enter_context(storage.open_file(storage.join(folder, name))) for name in names]
-        lines = (map(_split, io.TextIOWrapper(file, encoding="utf-8", newline="\n")) for file in files)
-        for _, line in heapq.merge(*lines):
-            yield json.loads(line)
-
-
-def _split(line: str) -> Summary:
-    key, _, rest = line.partition("\t")
-    return key, rest
+        lists = (map(Summary.from_line, io.TextIOWrapper(file, encoding="utf-8", newline="\n")) for file in files)
+        for summary in heapq.merge(*lists):
+            yield json.loads(summary.content)

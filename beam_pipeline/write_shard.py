@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from beam_pipeline import storage
 from beam_pipeline.extract import PlacedRecord
 from beam_pipeline.plan import Plan
-from beam_pipeline.references import read_references
+from beam_pipeline.references import Reference
+from beam_pipeline.spool import read_spool
 from tfrecords.framing import frame
 from tfrecords.schema import decode, encode
 from tfrecords.statistics import LogMelStatistics
@@ -33,7 +34,7 @@ def write_shard(name: str, elements: Iterable[PlacedRecord | None], *, plan: Pla
     Raises:
         ValueError: If a record is there twice.
     """
-    records = _referenced_records(name, plan) if plan.local_references else _sorted_records(elements, plan)
+    records = _referenced_records(name, plan) if plan.spool else _sorted_records(elements, plan)
     statistics = LogMelStatistics(plan.spec)
     digest = hashlib.sha256()
     n_bytes = 0
@@ -59,6 +60,7 @@ def _sorted_records(elements: Iterable[PlacedRecord | None], plan: Plan) -> Iter
 
 def _referenced_records(name: str, plan: Plan) -> Iterator[tuple[bytes, bytes, NDArray[np.float32]]]:
     store = plan.store(plan.local_features or "")
-    for order, key, position, label, candidate, track_id in read_references(plan.local_references or "", name):
+    references = sorted(map(Reference.from_line, read_spool(plan.spool or "", name)))
+    for order, key, position, label, candidate, track_id in references:
         log_mel = store.log_mel(key, position)
         yield bytes.fromhex(order), encode(plan.record(log_mel, track_id, label, candidate)), log_mel

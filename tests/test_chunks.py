@@ -67,7 +67,7 @@ def test_shards_are_ranges_of_the_order(n_shards: int, digests: list[bytes]) -> 
         staging="",
         features=None,
         local_features=None,
-        local_references=None,
+        spool=None,
         progress=None,
     )
     names = [plan.shard_name("test", index) for index in range(n_shards)]
