@@ -133,6 +133,13 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
+def _settle(paths: Sequence[Path]) -> None:
+    """Lets the disk finish what earlier runs wrote, and reads the tracks, so that each run finds them in memory."""
+    os.sync()
+    for path in paths:
+        path.read_bytes()
+
+
 def main() -> None:
     """Prints the table and draws the curve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -150,7 +157,7 @@ def main() -> None:
         print(f"preset paper, {os.cpu_count()} cores, {options.workers} worker process(es), command to exit", flush=True)
         runs = []
         for n_tracks, corpus in corpora.items():
-            os.sync()  # what is still to be written to disk is not this run's
+            _settle(paths[:n_tracks])
             run = run_pipeline(corpus, work / "output", n_tracks=n_tracks, workers=options.workers)
             shutil.rmtree(work / "output")
             runs.append(run)
@@ -161,6 +168,7 @@ def main() -> None:
             )
         floor = floor_seconds(paths[:_PLAIN_TRACKS], workers=options.workers) / _PLAIN_TRACKS
         empty = measure([sys.executable, "-c", _EMPTY_JOB, str(options.workers)]).seconds
+        _settle(paths[:_PLAIN_TRACKS])
         plain = measure([sys.executable, "-c", _PLAIN_SCRIPT, str(corpora[_PLAIN_TRACKS]), str(work / "plain")])
         print_comparison(runs, plain=plain, floor=floor, empty=empty)
     if options.output:
