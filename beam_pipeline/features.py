@@ -5,7 +5,6 @@ import json
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -14,7 +13,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from beam_pipeline import storage
-from tfrecords.framing import frame, read_records
+from tfrecords.framing import frame, read_records, unframe
 from tfrecords.log_mel import fill_frames
 from tfrecords.log_mel_spec import LogMelSpec
 
@@ -44,8 +43,8 @@ class Features:
     def encode(self, *, spec: LogMelSpec) -> bytes:
         """A TFRecord file: a record of JSON, then the floats of one log-mel in each, without the frames that repeat the last."""
         head = {"n_samples": self.n_samples, "audio_blake3": self.audio_blake3, "candidates": self.candidates}
-        records = (log_mel[:, : spec.n_kept_frames].astype("<f4", copy=False).tobytes() for log_mel in self.log_mels)
-        return b"".join((frame(json.dumps(head).encode()), *map(frame, records)))
+        computed = np.ascontiguousarray(self.log_mels[:, :, : spec.n_kept_frames], dtype="<f4")
+        return b"".join((frame(json.dumps(head).encode()), *(frame(log_mel.tobytes()) for log_mel in computed)))
 
     @classmethod
     def decode(cls, data: bytes, *, spec: LogMelSpec) -> Self:
@@ -123,11 +122,17 @@ class FeatureStore:
             ValueError: If it is damaged.
         """
         n_bytes = _FRAME_BYTES + 4 * self._spec.n_mels * self._spec.n_kept_frames
-        path = Path(self.folder, self.name(key))
-        with path.open("rb", buffering=0) as file:
-            file.seek((position - self._n_chunks) * n_bytes, os.SEEK_END)
-            (record,) = read_records(io.BytesIO(file.read(n_bytes)), name=str(path))
-        return _log_mel(record, spec=self._spec)
+        path = f"{self.folder}/{self.name(key)}"
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.lseek(descriptor, (position - self._n_chunks) * n_bytes, os.SEEK_END)
+            framed = os.read(descriptor, n_bytes)
+        finally:
+            os.close(descriptor)
+        try:
+            return _log_mel(unframe(framed), spec=self._spec)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
 
     def prune(self, used: set[str]) -> None:
         """Removes every file but those of the keys `used`."""

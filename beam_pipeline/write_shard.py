@@ -17,6 +17,8 @@ from tfrecords.framing import frame
 from tfrecords.schema import decode, encode
 from tfrecords.statistics import LogMelStatistics
 
+_STATISTICS_BLOCK = 32
+
 
 def write_shard(name: str, elements: Iterable[PlacedRecord | None], *, plan: Plan) -> tuple[str, str]:
     """Sorts one shard's records and writes them to the staging folder.
@@ -39,16 +41,22 @@ def write_shard(name: str, elements: Iterable[PlacedRecord | None], *, plan: Pla
     digest = hashlib.sha256()
     n_bytes = 0
     last_order = b""
+    block = []
     staged = f"{name}.{uuid4().hex}"
     with storage.create_file(storage.join(plan.staging, staged)) as file:
         for order, serialized, log_mel in records:
             if order == last_order:
                 raise ValueError(f"{name}: the record at place {order.hex()} came twice")
             last_order = order
-            statistics.add(log_mel)
+            block.append(log_mel)
+            if len(block) == _STATISTICS_BLOCK:
+                statistics.add(np.stack(block))
+                block.clear()
             framed = frame(serialized)
             digest.update(framed)
             n_bytes += file.write(framed)
+    if block:
+        statistics.add(np.stack(block))
     shard = {"name": name, "n_records": statistics.n_records, "n_bytes": n_bytes, "sha256": digest.hexdigest()}
     return name, json.dumps({"shard": shard, "staged": staged, "statistics": statistics.to_dict()})
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfrecords.corpus import CorpusInfo
-from tfrecords.framing import frame, read_records, scan_records
+from tfrecords.framing import frame, read_records, scan_records, unframe
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import DatasetError, Manifest, Shard, SplitSummary, read_dataset, read_manifest
 from tfrecords.schema import Record, decode, encode, parse_batch
@@ -94,6 +94,16 @@ def test_framing_round_trip(records: list[bytes]) -> None:
     assert list(read_records(file, name="x")) == records
 
 
+@given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 7))
+def test_unframe_gives_the_record_back_or_refuses(record: bytes, position: int, bit: int) -> None:
+    framed = bytearray(frame(record))
+    assert unframe(bytes(framed)) == record
+    framed[position % len(framed)] ^= 1 << bit
+    for damaged in (bytes(framed), frame(record)[:-1], b"", frame(record) + b"x"):
+        with pytest.raises(ValueError, match="damaged record"):
+            unframe(damaged)
+
+
 def test_tensorflow_reads_the_framing(tmp_path: Path) -> None:
     import tensorflow as tf
 
@@ -141,7 +151,7 @@ def test_statistics_are_numpys(preset: str, axis: int | tuple[int, ...] | None) 
     log_mels[:, 2] = 5.0  # a band that never varies
     parts = [LogMelStatistics(spec), LogMelStatistics(spec), LogMelStatistics(spec)]
     for number, log_mel in enumerate(log_mels):
-        parts[number % 2].add(log_mel)
+        parts[number % 2].add(log_mel[np.newaxis])
     merged = LogMelStatistics(spec)
     for part in parts:
         merged.merge(LogMelStatistics.from_dict(json.loads(json.dumps(part.to_dict())), spec=spec))

@@ -92,7 +92,7 @@ class TinyDataset:
             (self.folder / name).write_bytes(data)
             of_shard = LogMelStatistics(self.spec)
             for record in records:
-                of_shard.add(record.log_mel)
+                of_shard.add(record.log_mel[np.newaxis])
             statistics[split].merge(of_shard)
             digest = hashlib.sha256(data).hexdigest()
             shards.append(Shard(name=name, split=split, n_records=len(records), n_bytes=len(data), sha256=digest))

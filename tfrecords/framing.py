@@ -21,6 +21,18 @@ def frame(record: bytes) -> bytes:
     return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
 
 
+def unframe(framed: bytes) -> bytes:
+    """The record that `frame` has framed.
+
+    Raises:
+        ValueError: If these bytes are not one whole record with the right sums.
+    """
+    record = framed[12:-4]
+    if len(framed) < 16 or frame(record) != framed:
+        raise ValueError("damaged record")
+    return record
+
+
 class Readable(Protocol):
     """What can be read from as from a file."""
 

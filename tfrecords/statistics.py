@@ -31,17 +31,16 @@ class LogMelStatistics:
         self.minimum = np.inf
         self.maximum = -np.inf
 
-    def add(self, log_mel: NDArray[np.float32]) -> None:
-        """Adds one log-mel (n_mels, n_frames)."""
-        values = log_mel.astype(np.float64)
-        squares = values * values
-        if self.total.shape != values.shape:
-            values, squares = values.sum(axis=1, keepdims=True), squares.sum(axis=1, keepdims=True)
-        self.n_records += 1
-        self.total += values
-        self.squares += squares
-        self.minimum = min(self.minimum, float(log_mel.min()))
-        self.maximum = max(self.maximum, float(log_mel.max()))
+    def add(self, log_mels: NDArray[np.float32]) -> None:
+        """Adds log-mels (n, n_mels, n_frames); a block of some dozens costs half of one by one."""
+        values = log_mels.astype(np.float64)
+        axes = 0 if self.total.shape == log_mels.shape[1:] else (0, 2)
+        self.n_records += len(log_mels)
+        self.total += values.sum(axis=axes).reshape(self.total.shape)
+        np.multiply(values, values, out=values)
+        self.squares += values.sum(axis=axes).reshape(self.total.shape)
+        self.minimum = min(self.minimum, float(log_mels.min()))
+        self.maximum = max(self.maximum, float(log_mels.max()))
 
     def merge(self, other: Self) -> None:
         """Adds what `other` gathered with the same spec."""

@@ -147,7 +147,7 @@ class ShardCheck:
         manifest = self._manifest
         if np.isfinite(record.log_mel).all():
             self._statistics = self._statistics or LogMelStatistics(manifest.spec)
-            self._statistics.add(record.log_mel)
+            self._statistics.add(record.log_mel[np.newaxis])
         else:
             self._tally.whole = False
             yield "its log-mel holds values that are NaN or infinite"
