@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from beam_pipeline import storage
 from beam_pipeline.locked_folder import LOCK, locked_folder
@@ -45,27 +46,30 @@ def staging_folder(output: str) -> Iterator[str]:
     """Makes the staging folder in a checked output folder, and removes it in the end.
 
     What a dead run left in it goes first. On this machine a lock that ends with its process tells a dead run from one that is
-    at work; behind a URL nothing does.
+    at work; behind a URL nothing does. Each run has a folder of its own in it: workers of a run that was given up may live on for a
+    while, and what they still write must not reach the next one.
 
     Yields:
-        Its absolute path.
+        The absolute path of this run's folder.
 
     Raises:
         UsageError: If it cannot be made, or another run is at work in it.
     """
+    run = uuid4().hex
     if storage.is_remote(output):
         staging = storage.join(output, _STAGING)
         storage.remove_folder(staging)
         try:
-            yield staging
+            yield storage.join(staging, run)
         finally:
             storage.remove_folder(staging)
         return
     with locked_folder(Path(output), _STAGING) as folder:
         for name in storage.names_in(str(folder)) - {LOCK}:
             storage.remove_folder(storage.join(str(folder), name))
+        (folder / run).mkdir()
         try:
-            yield str(folder)
+            yield str(folder / run)
         finally:
             storage.remove_folder(str(folder))
 

@@ -85,8 +85,8 @@ def _bare_work(paths: Sequence[Path]) -> None:
 def run_pipeline(corpus: Path, output: Path, *, n_tracks: int, workers: int) -> Run:
     """Runs the command in processes of its own."""
     words = ["run_pipeline.py", "--runner", "DirectRunner", "--input", corpus, "--output", output, "--workers", workers]
-    progress = output / ".beam-pipeline-staging" / "progress"
-    return Run(n_tracks=n_tracks, workers=workers, measured=measure([sys.executable, *map(str, words)], progress=progress))
+    files = ".beam-pipeline-staging/*/progress/*"
+    return Run(n_tracks=n_tracks, workers=workers, measured=measure([sys.executable, *map(str, words)], progress=(output, files)))
 
 
 def print_comparison(runs: Sequence[Run], *, plain: Measured, floor: float, empty: float) -> None:

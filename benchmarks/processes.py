@@ -26,12 +26,12 @@ class Measured:
     peak_mib: float
 
 
-def measure(command: list[str], *, progress: Path | None = None) -> Measured:
+def measure(command: list[str], *, progress: tuple[Path, str] | None = None) -> Measured:
     """Runs a command and watches it.
 
     Args:
         command: The program and its arguments.
-        progress: Folder in which the pipeline's processes have files that grow by a byte a track.
+        progress: A folder and a pattern of the files in it that grow by a byte a track, for the pipeline.
 
     Raises:
         RuntimeError: If it ends with another status than 0.
@@ -42,7 +42,7 @@ def measure(command: list[str], *, progress: Path | None = None) -> Measured:
     for poll in count():
         if process.poll() is not None:
             break
-        if progress and not first and any(path.stat().st_size for path in progress.glob("*")):
+        if progress and not first and any(path.stat().st_size for path in progress[0].glob(progress[1])):
             first = time.perf_counter() - started
         if poll % _POLLS_PER_LOOK_AT_MEMORY == 0:
             peak = max(peak, _memory_mib(process.pid))

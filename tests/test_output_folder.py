@@ -86,7 +86,7 @@ def start_long_run(corpus: Path, output: Path, *options: str) -> "subprocess.Pop
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while not any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/progress/*")):
+    while not any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/*/progress/*")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -107,9 +107,17 @@ def test_ctrl_c_ends_a_run_cleanly(write_corpus: WriteCorpus, tmp_path: Path) ->
     build(corpus, tmp_path / "out")
 
 
+def test_what_workers_of_a_run_that_was_given_up_still_write_does_not_reach_the_next(tmp_path: Path) -> None:
+    with staging_folder(str(tmp_path / "out")) as given_up:
+        pass
+    with staging_folder(str(tmp_path / "out")) as staging:
+        assert staging != given_up
+        assert not list(Path(staging).iterdir())
+
+
 def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     process = start_long_run(write_corpus(), tmp_path / "out")
-    worker = int(next((tmp_path / "out").glob(".beam-pipeline-staging/progress/*")).name)
+    worker = int(next((tmp_path / "out").glob(".beam-pipeline-staging/*/progress/*")).name)
     os.kill(worker, signal.SIGKILL)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -126,7 +134,7 @@ def test_a_run_that_is_killed_leaves_no_dataset_and_the_next_one_cleans_up(
     corpus, output = write_corpus(), tmp_path / "out"
     process = start_long_run(corpus, output, "--num-shards", "300")
     deadline = time.monotonic() + 60
-    while not list(output.glob(f".beam-pipeline-staging/{moment}")):
+    while not list(output.glob(f".beam-pipeline-staging/*/{moment}")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
