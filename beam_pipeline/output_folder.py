@@ -46,8 +46,8 @@ def staging_folder(output: str) -> Iterator[str]:
     """Makes the staging folder in a checked output folder, and removes it in the end.
 
     What a dead run left in it goes first. On this machine a lock that ends with its process tells a dead run from one that is
-    at work; behind a URL nothing does. Each run has a folder of its own in it: workers of a run that was given up may live on for a
-    while, and what they still write must not reach the next one.
+    at work; behind a URL nothing does. Each run has a folder of its own in it: workers of a run that was given up may live on
+    for a while, and what they still write must not reach the next one.
 
     Yields:
         The absolute path of this run's folder.
