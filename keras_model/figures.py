@@ -9,16 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tfrecords.figure_style import FIGURE_STYLE
+
 _TRAIN_COLOUR, _RAW_COLOUR, _MAXIMUM_COLOUR, _MAJORITY_COLOUR = "#8a8f98", "#2f6db3", "#c8553d", "#4f9d69"
-_STYLE = {
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "font.size": 11,
-    "legend.frameon": False,
-    "figure.dpi": 150,
-}
 
 
 def accuracy_curves(epochs: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
@@ -42,7 +35,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
     """A row-normalised confusion matrix: of each true genre, the share in percent that was taken for each genre."""
     matrix = np.asarray(counts, dtype=np.float64)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1.0)
-    with matplotlib.rc_context(_STYLE | {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}):
+    with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}):
         size = max(4.2, 0.62 * len(genres) + 1.6)
         figure = Figure(figsize=(size, size), layout="constrained")
         axes = figure.add_subplot()
@@ -68,7 +61,7 @@ def _draw_curves(
     title: str,
 ) -> None:
     numbers = np.arange(1, len(epochs) + 1)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = figure.add_subplot()
         for key, label, colour in curves:

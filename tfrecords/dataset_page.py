@@ -15,6 +15,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from tfrecords.dataset_summary import STATISTICS, DatasetSummary
+from tfrecords.figure_style import FIGURE_STYLE
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
 from tfrecords.mel_filter_bank import hz_to_mel
@@ -24,15 +25,6 @@ _COLOURS = "magma"
 # The shown values between these percentiles share the colours; a few silent frames would else take most of them.
 _SCALE_PERCENTILES = (0.5, 99.5)
 _SPLIT_COLOURS = ("#2f6db3", "#c8553d", "#4f9d69", "#8a8f98")
-_STYLE = {
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "font.size": 11,
-    "legend.frameon": False,
-    "figure.dpi": 150,
-}
 _SHOWN_HZ = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 # So that labels do not touch in a small picture.
 _LEAST_BAND_DISTANCE = 0.09
@@ -121,7 +113,7 @@ def _png(values: NDArray[np.float32], *, low: float, high: float) -> str:
 
 def _band_figure(manifest: Manifest) -> str:
     """Mean and standard deviation of each mel band in each split, as a PNG; base64."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=(5.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
         for colour, (name, split) in zip(cycle(_SPLIT_COLOURS), manifest.splits.items(), strict=False):

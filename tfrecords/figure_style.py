@@ -1,0 +1,11 @@
+"""How all figures of the project look: settings of matplotlib."""
+
+FIGURE_STYLE = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 11,
+    "legend.frameon": False,
+    "figure.dpi": 150,
+}
