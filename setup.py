@@ -14,7 +14,15 @@ TRAIN = [
     "matplotlib>=3.9,<4",
     "jinja2>=3.1,<4",
 ]
-TEST = ["pytest>=8,<10", "hypothesis>=6.100,<7", "boto3>=1.34,<2", "moto[s3]>=5.1,<6", "flask>=3,<4", "flask-cors>=5,<7"]
+TEST = [
+    "pytest>=8,<10",
+    "hypothesis>=6.100,<7",
+    "boto3>=1.34,<2",
+    "moto[s3]>=5.1,<6",
+    "flask>=3,<4",
+    "flask-cors>=5,<7",
+    "jax>=0.7,<0.11",
+]
 
 setup(
     name="gtzan-genres",
