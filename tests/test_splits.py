@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from beam_pipeline.computed_splits import choose_share, deal_folds
 from beam_pipeline.index import Track
 from beam_pipeline.splits import assign_splits, check_scheme
 from tests.corpora import (
@@ -27,6 +26,7 @@ from tests.corpora import (
 )
 from tfrecords.errors import UsageError
 from tfrecords.stable_hash import stable_hash
+from tfrecords.stratification import choose_share, deal_folds
 
 fractions = st.floats(0.01, 0.99)
 

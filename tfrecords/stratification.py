@@ -1,4 +1,4 @@
-"""Splits that are computed: by track, each genre alike, and never with one group on two sides.
+"""Stratified choices of tracks: each genre alike, and never with one group on two sides.
 
 Groups are dealt first, in the order of a hash, each to the side that lacks most of what the group holds. Then each genre's single
 tracks fill up what is missing, in the order of a hash: without groups a genre is cut at one rank.
@@ -7,10 +7,26 @@ tracks fill up what is missing, in the order of a hash: without groups a genre i
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
+from typing import Protocol
 
-from beam_pipeline.index import Track
 from tfrecords.errors import UsageError
 from tfrecords.stable_hash import stable_hash
+
+
+class Track(Protocol):
+    """What of a track decides its side."""
+
+    @property
+    def track_id(self) -> str:
+        """For instance "blues.00000"."""
+
+    @property
+    def genre(self) -> str:
+        """Name of the genre."""
+
+    @property
+    def group(self) -> str | None:
+        """What must lie on one side as a whole, for instance an artist."""
 
 
 def choose_share(tracks: Sequence[Track], *, share: float, seed: int, purpose: str) -> set[str]:
