@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners lint bench bench-pipeline bench-demo lock clean
+.PHONY: help setup demo test test-runners lint bench bench-train bench-pipeline bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -34,8 +34,10 @@ lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(READY)  ## Measure the front end and the training on this machine
+bench: $(READY)  ## Measure the front end on this machine
 	$(RUN) -m benchmarks.front_end
+
+bench-train: $(READY)  ## Measure training and inference, beside stock Keras layers and, where it is installed, PyTorch
 	$(RUN) -m benchmarks.training
 
 bench-pipeline: $(READY)  ## Measure the pipeline from 100 to 10000 tracks, beside a plain script and its floor (ten minutes, 20 GB)
