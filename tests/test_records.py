@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.corpus import CorpusInfo
+from tfrecords.example_proto import Example
 from tfrecords.framing import frame, read_records, scan_records, unframe
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import DatasetError, Manifest, Shard, SplitSummary, read_dataset, read_manifest
@@ -21,6 +23,7 @@ from tfrecords.schema import Record, decode, encode, parse_batch
 from tfrecords.statistics import STD_FLOOR, LogMelStatistics
 
 SHAPE = (5, 7)
+NAMED = {"name": "a", "rate": 0.5, "semitones": 0}
 
 
 def record(number: int = 0) -> Record:
@@ -28,6 +31,10 @@ def record(number: int = 0) -> Record:
     return Record(
         log_mel=values, label=3, genre="dïsco", track_id=f"dïsco.{number}", chunk_index=number, start_sample=10252 * number
     )
+
+
+def deformed(number: int = 0) -> Record:
+    return dataclasses.replace(record(number), deformation="pitch-5")
 
 
 def test_tensorflow_parses_what_was_encoded() -> None:
@@ -75,6 +82,33 @@ def test_decode_reads_what_encode_wrote() -> None:
     np.testing.assert_array_equal(one.log_mel, other.log_mel)
     for name in ("label", "genre", "track_id", "chunk_index", "start_sample"):
         assert getattr(one, name) == getattr(other, name)
+
+
+def test_a_deformation_is_written_where_there_is_one() -> None:
+    assert b"deformation" not in encode(record())
+    assert decode(encode(record()), shape=SHAPE).deformation == ""
+    assert decode(encode(deformed()), shape=SHAPE).deformation == "pitch-5"
+    parsed = parse_batch([encode(record()), encode(deformed())], shape=SHAPE)
+    assert parsed["deformation"].numpy().tolist() == [b"", b"pitch-5"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        ("bytes_list", [b""], "deformation is empty"),
+        ("bytes_list", [b"a", b"b"], "deformation has 2 values of bytes_list instead of 1"),
+        ("bytes_list", [], "deformation has 0 values of bytes_list instead of 1"),
+        ("int64_list", [3], "deformation has 0 values of bytes_list instead of 1"),
+        ("bytes_list", [b"\xff"], "can't decode byte 0xff"),
+    ],
+)
+def test_a_deformation_has_one_name(kind: str, values: list[object], message: str) -> None:
+    example = Example.FromString(encode(record()))
+    getattr(example.features.feature["deformation"], kind).value.extend(values)
+    if not values:
+        example.features.feature["deformation"].bytes_list.SetInParent()
+    with pytest.raises(ValueError, match=message):
+        decode(example.SerializeToString(), shape=SHAPE)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xff\xff", encode(record())[:-40]])
@@ -194,6 +228,34 @@ def manifest() -> Manifest:
 
 def test_manifest_round_trip() -> None:
     assert Manifest.from_json(manifest().to_json()) == manifest()
+
+
+def test_an_augmentation_stands_in_the_manifest_where_there_is_one() -> None:
+    """A dataset without one has the fingerprint that it had before there were any."""
+    assert "augmentation" not in manifest().to_json()
+    one = dataclasses.replace(manifest(), augmentation=AUGMENTATIONS["stretch-pitch"])
+    assert Manifest.from_json(one.to_json()) == one
+    assert one.fingerprint != manifest().fingerprint
+    assert json.loads(one.to_json())["augmentation"]["deformations"][0] == {"name": "stretch-0.2", "rate": 0.2, "semitones": 0}
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        (None, "damaged"),
+        ({}, "damaged"),
+        ({"name": "x", "chunks_per_deformation": 3, "deformations": []}, "at least one"),
+        ({"name": "x", "chunks_per_deformation": 0, "deformations": [NAMED]}, "must be a positive integer, got 0"),
+        ({"name": "x", "chunks_per_deformation": 3, "deformations": [NAMED, NAMED]}, "names of their own"),
+        ({"name": "x", "chunks_per_deformation": 3, "deformations": [NAMED | {"rate": 0}]}, "rate of a must lie in"),
+        ({"name": "x", "chunks_per_deformation": 3, "deformations": [NAMED | {"rate": "1"}]}, "must be of type float"),
+        ({"name": "x", "chunks_per_deformation": 3, "deformations": [NAMED], "more": 1}, "unexpected keyword"),
+    ],
+)
+def test_a_damaged_augmentation_is_refused(augmentation: object, message: str) -> None:
+    text = json.dumps(json.loads(manifest().to_json()) | {"augmentation": augmentation})
+    with pytest.raises(DatasetError, match=message):
+        Manifest.from_json(text)
 
 
 def test_fingerprint_is_of_the_data_and_not_of_the_code() -> None:

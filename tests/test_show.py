@@ -14,6 +14,7 @@ import pytest
 
 from tests.tiny_dataset import GENRES, SPEC, TinyDataset
 from tfrecords import show
+from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.dataset_page import band_ticks, time_ticks
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.mel_filter_bank import mel_filter_bank
@@ -124,6 +125,18 @@ def test_names_that_are_no_unicode_are_shown(tiny: TinyDataset, capsys: pytest.C
     assert show.main([str(tiny.folder)]) == 0
     assert "\\udcff" in capsys.readouterr().out
     assert "\\udcff" in Page(Path("tiny.html")).text
+
+
+def test_deformed_chunks_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    TinyDataset(tmp_path / "tiny", augmentation=AUGMENTATIONS["stretch-pitch"])
+    assert show.main([str(tmp_path / "tiny"), "--output", "page.html"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("of each train track 24 chunks more, 3 each of stretch-0.2, stretch-0.5" in line for line in lines)
+    assert "all 6 162 6 18 6 18" in [" ".join(line.split()) for line in lines]
+    shown = [title for title in Page(Path("page.html")).pictures if title.startswith("Log-mel spectrogram of blues.00000 at ")]
+    assert any(title.endswith(tuple(f" s of {name}" for name in AUGMENTATIONS["stretch-pitch"].names)) for title in shown)
+    assert "or in the\ndeformed track" in Page(Path("page.html")).text
 
 
 def test_splits_share_the_tracks_of_a_genre(tiny: TinyDataset) -> None:

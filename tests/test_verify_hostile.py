@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.tiny_dataset import TinyDataset, problems
 from tfrecords import verify
+from tfrecords.augmentation import Augmentation, Deformation
 from tfrecords.framing import frame
 
 HOSTILE: list[Any] = [
@@ -37,11 +38,12 @@ HOSTILE: list[Any] = [
     {"mean": []},
 ]
 SHARD = "train-00000-of-00002.tfrecord"
+AUGMENTATION = Augmentation(name="one", deformations=(Deformation(name="fast", rate=1.5),), chunks_per_deformation=2)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> TinyDataset:
-    return TinyDataset(tmp_path / "tiny", tracks_per_genre=3, chunks=2)
+    return TinyDataset(tmp_path / "tiny", tracks_per_genre=3, chunks=2, augmentation=AUGMENTATION)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrecords.augmentation import Augmentation, augmentation_of
 from tfrecords.corpus import CorpusInfo
 from tfrecords.framing import frame
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
@@ -38,11 +39,19 @@ class TinyDataset:
     """
 
     def __init__(
-        self, folder: Path, *, spec: LogMelSpec = SPEC, tracks_per_genre: int = 6, chunks: int = 3, n_shards: int = 2
+        self,
+        folder: Path,
+        *,
+        spec: LogMelSpec = SPEC,
+        tracks_per_genre: int = 6,
+        chunks: int = 3,
+        n_shards: int = 2,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.folder = folder
         self.spec = spec
         self.chunks = chunks
+        self.augmentation = augmentation
         self.tracks: list[dict[str, Any]] = []
         self.shards: dict[str, list[Record]] = {
             f"{split}-{index:05d}-of-{n_shards:05d}.tfrecord": [] for split in sorted(SPLITS) for index in range(n_shards)
@@ -52,11 +61,15 @@ class TinyDataset:
             for number in range(tracks_per_genre):
                 self._add_track(f"{genre}.{number:05d}", label, split=SPLITS[number % len(SPLITS)], n_shards=n_shards, rng=rng)
         for records in self.shards.values():
-            records.sort(key=lambda record: record_order(SEED, record.track_id, record.chunk_index))
+            records.sort(key=lambda record: record_order(SEED, record.track_id, record.chunk_index, record.deformation))
         self.write()
 
     def _add_track(self, track_id: str, label: int, *, split: str, n_shards: int, rng: np.random.Generator) -> None:
-        indices = sorted(rng.choice(20, self.chunks, replace=False).tolist())
+        indices = {"": sorted(rng.choice(20, self.chunks, replace=False).tolist())}
+        if augmentation := augmentation_of(split, self.augmentation):
+            for name in augmentation.names:
+                indices[name] = sorted(rng.choice(20, augmentation.chunks_per_deformation, replace=False).tolist())
+        starts = {name: [index * self.spec.chunk_step for index in drawn] for name, drawn in indices.items()}
         self.tracks.append(
             {
                 "track_id": track_id,
@@ -66,11 +79,12 @@ class TinyDataset:
                 "label": label,
                 "n_samples": 30 * self.spec.sample_rate,
                 "audio_blake3": hashlib.sha256(track_id.encode()).hexdigest(),
-                "start_samples": [index * self.spec.chunk_step for index in indices],
+                "start_samples": starts.pop(""),
             }
+            | ({"deformed_start_samples": starts} if starts else {})
         )
-        for index in indices:
-            place = shard_index(record_order(SEED, track_id, index), n_shards=n_shards)
+        for deformation, index in ((name, index) for name, drawn in indices.items() for index in drawn):
+            place = shard_index(record_order(SEED, track_id, index, deformation), n_shards=n_shards)
             self.shards[f"{split}-{place:05d}-of-{n_shards:05d}.tfrecord"].append(
                 Record(
                     log_mel=(10 + rng.standard_normal(self.spec.shape)).astype(np.float32),
@@ -79,6 +93,7 @@ class TinyDataset:
                     track_id=track_id,
                     chunk_index=index,
                     start_sample=index * self.spec.chunk_step,
+                    deformation=deformation,
                 )
             )
 
@@ -108,6 +123,7 @@ class TinyDataset:
                 test_fraction=None,
                 validation_fraction=None,
                 chunks_per_track=self.chunks,
+                augmentation=self.augmentation,
                 genres=GENRES,
                 splits={
                     split: SplitSummary(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tfrecords.augmentation import AUGMENTED_SPLIT, Augmentation
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
-from tfrecords.tracks import read_tracks
+from tfrecords.tracks import read_tracks, starts_by_deformation
 
 STATISTICS = ("mean", "std", "min", "max")
 
@@ -38,7 +39,7 @@ class DatasetSummary:
         for track in read_tracks(folder):
             key = (track["split"], track["genre"])
             n_tracks[key] += 1
-            n_records[key] += len(track["start_samples"])
+            n_records[key] += sum(map(len, starts_by_deformation(track).values()))
         return cls(manifest=manifest, n_tracks=n_tracks, n_records=n_records)
 
     @property
@@ -49,6 +50,7 @@ class DatasetSummary:
             ("preset", manifest.preset),
             *_spec_facts(manifest.spec),
             ("chunks", f"{manifest.chunks_per_track} of each track"),
+            *([("augmentation", _augmentation_fact(manifest.augmentation))] if manifest.augmentation else []),
             ("split", manifest.split_scheme),
             ("seed", str(manifest.seed)),
             ("fingerprint", manifest.fingerprint[:16]),
@@ -89,6 +91,14 @@ def _columns(rows: list[list[str]]) -> list[str]:
         )
         for row in rows
     ]
+
+
+def _augmentation_fact(augmentation: Augmentation) -> str:
+    names = ", ".join(augmentation.names)
+    return (
+        f"{augmentation.name}: of each {AUGMENTED_SPLIT} track {augmentation.n_chunks} chunks more, "
+        f"{augmentation.chunks_per_deformation} each of {names}"
+    )
 
 
 def _spec_facts(spec: LogMelSpec) -> list[tuple[str, str]]:

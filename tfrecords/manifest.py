@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from tfrecords.augmentation import Augmentation, Deformation
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError, quoted
 from tfrecords.json_types import check_types
@@ -58,7 +59,8 @@ class Manifest:
         seed: Of split, chunk draw and record order.
         test_fraction: Share of a genre's tracks in the test split; None where the scheme is a list.
         validation_fraction: Share of a genre's other tracks in the validation split; None where none were taken for one.
-        chunks_per_track: Records per track.
+        chunks_per_track: Records per track, without those of its deformations.
+        augmentation: What the train split holds of each track besides; None for nothing. `dataset.json` lacks the key then.
         genres: In the order of their labels.
         splits: By name; some of SPLITS.
         shards: In the order of their names.
@@ -75,6 +77,7 @@ class Manifest:
     test_fraction: float | None
     validation_fraction: float | None
     chunks_per_track: int
+    augmentation: Augmentation | None = None
     genres: tuple[str, ...]
     splits: Mapping[str, SplitSummary]
     shards: tuple[Shard, ...]
@@ -99,7 +102,10 @@ class Manifest:
         return tuple(shard for shard in self.shards if shard.split == split)
 
     def _content(self) -> dict[str, Any]:
-        return {"format_version": FORMAT_VERSION, **asdict(self)}
+        content = {"format_version": FORMAT_VERSION, **asdict(self)}
+        if self.augmentation is None:
+            del content["augmentation"]
+        return content
 
     def to_json(self) -> str:
         """The text of `dataset.json`."""
@@ -133,6 +139,7 @@ class Manifest:
             values |= {
                 "corpus": _typed(CorpusInfo, values["corpus"]),
                 "spec": LogMelSpec.from_dict(values["spec"]),
+                "augmentation": _augmentation(values["augmentation"]) if "augmentation" in values else None,
                 "genres": tuple(values["genres"]),
                 "splits": {name: _typed(SplitSummary, split) for name, split in values["splits"].items()},
                 "shards": tuple(_typed(Shard, shard) for shard in values["shards"]),
@@ -152,6 +159,11 @@ def _typed(kind: type[_T], values: dict[str, Any]) -> _T:
     """A dataclass of values read from JSON, each of the type that the class declares."""
     check_types(values, kind, name=kind.__name__)
     return kind(**values)
+
+
+def _augmentation(values: dict[str, Any]) -> Augmentation:
+    deformations = tuple(_typed(Deformation, deformation) for deformation in values["deformations"])
+    return _typed(Augmentation, values | {"deformations": deformations})
 
 
 def _is_file_name(name: str) -> bool:

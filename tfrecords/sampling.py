@@ -20,7 +20,7 @@ class SampledTrack:
     Attributes:
         track_id: The track's.
         split: The split that it belongs to.
-        records: Its chunks, in the order of time.
+        records: Its chunks, in the order of time; those of the track as it is first, those of each deformation after them.
     """
 
     track_id: str
@@ -53,7 +53,7 @@ def sample_tracks(folder: Path, manifest: Manifest, *, n_tracks: int, n_chunks: 
     for tracks in by_genre.values():
         tracks.sort(key=lambda track: track.track_id)
         for track in tracks:
-            track.records.sort(key=lambda record: record.start_sample)
+            track.records.sort(key=lambda record: (record.deformation, record.start_sample))
     return by_genre
 
 

@@ -20,6 +20,7 @@ GENRE = "genre"
 TRACK_ID = "track_id"
 CHUNK_INDEX = "chunk_index"
 START_SAMPLE = "start_sample"
+DEFORMATION = "deformation"
 
 _KINDS = {
     LOG_MEL: "float_list",
@@ -29,6 +30,8 @@ _KINDS = {
     CHUNK_INDEX: "int64_list",
     START_SAMPLE: "int64_list",
 }
+# Only the records of deformed chunks have it. So the others are the same bytes in a dataset with augmentation and without.
+_OPTIONAL_KINDS = {DEFORMATION: "bytes_list"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,8 +43,9 @@ class Record:
         label: Index of the genre in the dataset's list of genres.
         genre: Name of the genre.
         track_id: For instance "blues.00000".
-        chunk_index: Which of the track's candidate chunks this is.
-        start_sample: Where the chunk starts, in samples at the spec's sample rate.
+        chunk_index: Which of the track's candidate chunks this is; of those of the deformed track, where it is deformed.
+        start_sample: Where the chunk starts in the track, or in the deformed track, in samples at the spec's sample rate.
+        deformation: Name of the deformation; empty for the track as it is.
     """
 
     log_mel: NDArray[np.float32]
@@ -50,6 +54,7 @@ class Record:
     track_id: str
     chunk_index: int
     start_sample: int
+    deformation: str = ""
 
 
 def encode(record: Record) -> bytes:
@@ -62,6 +67,8 @@ def encode(record: Record) -> bytes:
     feature[TRACK_ID].bytes_list.value.append(record.track_id.encode())
     feature[CHUNK_INDEX].int64_list.value.append(record.chunk_index)
     feature[START_SAMPLE].int64_list.value.append(record.start_sample)
+    if record.deformation:
+        feature[DEFORMATION].bytes_list.value.append(record.deformation.encode())
     serialized: bytes = example.SerializeToString(deterministic=True)
     return serialized
 
@@ -91,6 +98,7 @@ def decode(serialized: bytes, *, shape: tuple[int, int]) -> Record:
             track_id=feature[TRACK_ID].bytes_list.value[0].decode(),
             chunk_index=feature[CHUNK_INDEX].int64_list.value[0],
             start_sample=feature[START_SAMPLE].int64_list.value[0],
+            deformation=feature[DEFORMATION].bytes_list.value[0].decode() if DEFORMATION in feature else "",
         )
     except UnicodeDecodeError as error:
         raise ValueError(f"not a record with a log-mel of shape {shape}: {error}") from error
@@ -98,12 +106,16 @@ def decode(serialized: bytes, *, shape: tuple[int, int]) -> Record:
 
 def _flaws(feature: Any, shape: tuple[int, int]) -> list[str]:
     """What the features of a tf.train.Example, by name, lack or have too much of."""
-    flaws = [f"the unknown feature {quoted(name)}" for name in feature if name not in _KINDS]
-    for name, kind in _KINDS.items():
+    optional = {name: kind for name, kind in _OPTIONAL_KINDS.items() if name in feature}
+    kinds = _KINDS | optional
+    flaws = [f"the unknown feature {quoted(name)}" for name in feature if name not in kinds]
+    for name, kind in kinds.items():
         values = getattr(feature[name], kind).value
         n_values, expected = (len(values) / 4, math.prod(shape)) if name == LOG_MEL else (len(values), 1)
         if n_values != expected:
             flaws.append(f"{name} has {n_values:.12g} values of {kind} instead of {expected}")
+        elif name in optional and not values[0]:
+            flaws.append(f"{name} is empty")
     return flaws
 
 
@@ -116,7 +128,7 @@ def parse_batch(serialized: "tf.Tensor", *, shape: tuple[int, int]) -> "dict[str
 
     Returns:
         By feature key: log_mel (batch, n_mels, n_frames) float32; label, chunk_index, start_sample (batch,) int64; genre,
-        track_id (batch,) strings.
+        track_id, deformation (batch,) strings. The deformation of a track as it is is empty.
     """
     import tensorflow as tf  # pipeline workers import this module and have no TensorFlow
 
@@ -129,5 +141,6 @@ def parse_batch(serialized: "tf.Tensor", *, shape: tuple[int, int]) -> "dict[str
             TRACK_ID: tf.io.FixedLenFeature((), tf.string),
             CHUNK_INDEX: tf.io.FixedLenFeature((), tf.int64),
             START_SAMPLE: tf.io.FixedLenFeature((), tf.int64),
+            DEFORMATION: tf.io.FixedLenFeature((), tf.string, default_value=""),
         },
     )

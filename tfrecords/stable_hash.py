@@ -17,9 +17,19 @@ def stable_hash(purpose: str, *key: str | int) -> bytes:
     return hashlib.sha256(json.dumps([purpose, *key]).encode("ascii")).digest()
 
 
-def record_order(seed: int, track_id: str, chunk_index: int) -> bytes:
+def record_order(seed: int, track_id: str, chunk_index: int, deformation: str = "") -> bytes:
     """The place of a record among those of its split: they lie in ascending order of this."""
-    return stable_hash("order", seed, track_id, chunk_index)
+    return stable_hash("order", seed, track_id, *_unless_empty(deformation), chunk_index)
+
+
+def chunk_rank(seed: int, track_id: str, chunk_index: int, deformation: str = "") -> bytes:
+    """The rank of a candidate chunk: the first ones of a track, or of a deformation of it, are drawn."""
+    return stable_hash("chunk", seed, track_id, *_unless_empty(deformation), chunk_index)
+
+
+def _unless_empty(deformation: str) -> tuple[str, ...]:
+    # A track as it is has the key that it had before there were deformations: published datasets depend on it.
+    return (deformation,) if deformation else ()
 
 
 def shard_index(order: bytes, *, n_shards: int) -> int:

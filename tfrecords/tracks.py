@@ -1,7 +1,7 @@
 """`tracks.jsonl`: a line of JSON per track, beside `dataset.json`, which holds its digest."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
@@ -21,6 +21,7 @@ class TrackLine(TypedDict):
         n_samples: Length of the waveform, in samples at the spec's sample rate.
         audio_blake3: BLAKE3 digest of the waveform, rounded to 16 bits, in hexadecimal.
         start_samples: Where its chunks start, ascending.
+        deformed_start_samples: Likewise in the deformed track, by the name of each deformation; for tracks that are augmented.
         group: What must lie in one split as a whole, for instance an artist.
     """
 
@@ -32,7 +33,13 @@ class TrackLine(TypedDict):
     n_samples: int
     audio_blake3: str
     start_samples: list[int]
+    deformed_start_samples: NotRequired[Mapping[str, list[int]]]
     group: NotRequired[str | None]
+
+
+def starts_by_deformation(track: TrackLine) -> dict[str, list[int]]:
+    """Where all of a track's chunks start, by the name of the deformation; those of the track as it is under the empty name."""
+    return {"": track["start_samples"], **track.get("deformed_start_samples", {})}
 
 
 def parse_track(line: bytes) -> TrackLine:

@@ -102,7 +102,7 @@ class DatasetCheck:
         for missing in tracks.missing():
             inexplicable = []
             for start in missing.start_samples:
-                shard = _home(manifest, shards.get(missing.split, ()), missing.track_id, start)
+                shard = _home(manifest, shards.get(missing.split, ()), missing, start)
                 if shard is not None and shard.name in self._unsound:
                     lost[shard.name] += 1
                 else:
@@ -149,18 +149,20 @@ def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
             yield _of_manifest(f"split {quoted(name)} has {split.n_records} records, those of its shards add up to {n_records}")
 
 
-def _home(manifest: Manifest, shards: tuple[Shard, ...], track_id: str, start_sample: int) -> Shard | None:
-    """The shard that a record belongs in."""
+def _home(manifest: Manifest, shards: tuple[Shard, ...], missing: MissingRecords, start_sample: int) -> Shard | None:
+    """The shard that one of a track's missing records belongs in."""
     if not shards:
         return None
-    order = record_order(manifest.seed, track_id, start_sample // manifest.spec.chunk_step)
+    chunk_index = start_sample // manifest.spec.chunk_step
+    order = record_order(manifest.seed, missing.track_id, chunk_index, missing.deformation)
     return shards[shard_index(order, n_shards=len(shards))]
 
 
 def _missing(missing: MissingRecords, start_samples: list[int]) -> str:
     shown = ", ".join(map(str, start_samples[:_SHOWN])) + (", …" if len(start_samples) > _SHOWN else "")
+    of_deformation = f" of deformation {quoted(missing.deformation)}" if missing.deformation else ""
     return (
-        f"track {quoted(missing.track_id)} lacks {len(start_samples)} of its {missing.n_claimed} records, "
+        f"track {quoted(missing.track_id)} lacks {len(start_samples)} of its {missing.n_claimed} records{of_deformation}, "
         f"with the start samples {shown}"
     )
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from tfrecords.augmentation import augmentation_of
 from tfrecords.errors import quoted
 from tfrecords.framing import scan_records
 from tfrecords.manifest import Manifest, Shard
@@ -126,7 +127,7 @@ class ShardCheck:
             self.n_records += 1
             for reason in self._flaws(record):
                 yield self._problem(reason, place=f"record {number} (byte {frame.position})")
-            order = record_order(self._manifest.seed, record.track_id, record.chunk_index)
+            order = record_order(self._manifest.seed, record.track_id, record.chunk_index, record.deformation)
             if order < self._tally.latest:
                 n_disordered += 1
                 first_disordered = first_disordered or f"record {number} (byte {frame.position})"
@@ -155,6 +156,9 @@ class ShardCheck:
             yield f"has label {record.label}, dataset.json has {len(manifest.genres)} genres"
         elif manifest.genres[record.label] != record.genre:
             yield f"has genre {quoted(record.genre)} and label {record.label}, which is {quoted(manifest.genres[record.label])}"
+        augmentation = augmentation_of(self._shard.split, manifest.augmentation)
+        if record.deformation and (augmentation is None or record.deformation not in augmentation.names):
+            yield f"is of deformation {quoted(record.deformation)}, which dataset.json does not have for its split"
         if record.start_sample != record.chunk_index * manifest.spec.chunk_step:
             yield f"starts at sample {record.start_sample}, but is chunk {record.chunk_index} × {manifest.spec.chunk_step}"
         if self._tracks.known:

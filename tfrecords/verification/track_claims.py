@@ -5,42 +5,49 @@ import re
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
+from sys import intern
 from typing import BinaryIO, NamedTuple
 
+from tfrecords.augmentation import augmentation_of
 from tfrecords.errors import quoted
 from tfrecords.leakage import LeakFinder
 from tfrecords.manifest import TRACKS_FILE, Manifest
 from tfrecords.schema import Record
-from tfrecords.tracks import TrackLine, parse_track
+from tfrecords.tracks import TrackLine, parse_track, starts_by_deformation
 from tfrecords.verification.problem import Problem
 
 _LONGEST_LINE = 2**24
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NOT_DEFORMED: Mapping[str, range] = {}  # one for all tracks
 
 
 class _Row(NamedTuple):
-    """A track: its split and genre, and where its start samples stand in the list of all."""
+    """A track: its split and genre, and where its start samples and those of its deformations stand in the list of all."""
 
     split: str
     genre: str
-    first: int
-    end: int
+    place: range
+    deformed: Mapping[str, range]
+
+    def place_of(self, deformation: str) -> range:
+        return self.deformed.get(deformation, range(0)) if deformation else self.place
 
 
 class MissingRecords(NamedTuple):
-    """What a track lacks: the start samples of the records that were not found, of `n_claimed` in all."""
+    """What a track, or a deformation of it, lacks: the start samples of the records not found, of `n_claimed` in all."""
 
     track_id: str
+    deformation: str
     split: str
     start_samples: list[int]
     n_claimed: int
 
 
 class TrackClaims:
-    """The tracks of a dataset. Takes some hundred bytes a track, and 9 bytes for each start sample.
+    """The tracks of a dataset. Takes some hundred bytes a track and a deformation of it, and 9 bytes for each start sample.
 
     Attributes:
         known: Whether there is a list of tracks to compare records with.
@@ -103,8 +110,8 @@ class TrackClaims:
             yield Problem(file=TRACKS_FILE, reason="was altered: its SHA-256 differs")
 
     def _flaws(self, track: TrackLine) -> Iterator[str]:
-        manifest, spec = self._manifest, self._manifest.spec
-        name, starts = f"track {quoted(track['track_id'])}", track["start_samples"]
+        manifest = self._manifest
+        name = f"track {quoted(track['track_id'])}"
         row = self._rows.get(track["track_id"])
         if row and row.split == track["split"]:  # in two splits, it is a leak
             yield f"{name} is listed twice"
@@ -116,23 +123,57 @@ class TrackClaims:
             yield f"{name} has label {track['label']}, but its genre {quoted(track['genre'])} is number {label}"
         if not _SHA256.fullmatch(track["audio_blake3"]):
             yield f"{name} has no SHA-256 of its audio"
-        if len(starts) != manifest.chunks_per_track:
-            yield f"{name} has {len(starts)} start samples, dataset.json says {manifest.chunks_per_track} chunks per track"
+        if len(track["start_samples"]) != manifest.chunks_per_track:
+            yield (
+                f"{name} has {len(track['start_samples'])} start samples, "
+                f"dataset.json says {manifest.chunks_per_track} chunks per track"
+            )
+        for flaw in self._chunk_flaws(track["start_samples"], n_samples=track["n_samples"]):
+            yield f"{name} has {flaw}"
+        yield from (f"{name} {flaw}" for flaw in self._deformation_flaws(track))
+
+    def _deformation_flaws(self, track: TrackLine) -> Iterator[str]:
+        augmentation = augmentation_of(track["split"], self._manifest.augmentation)
+        claimed = track.get("deformed_start_samples", {})
+        for unknown in sorted(claimed.keys() - set(augmentation.names if augmentation else ())):
+            yield f"has start samples of deformation {quoted(unknown)}, which dataset.json does not have for its split"
+        if augmentation is None:
+            return
+        for deformation in augmentation.deformations:
+            starts = claimed.get(deformation.name, [])
+            if len(starts) != augmentation.chunks_per_deformation:
+                yield (
+                    f"has {len(starts)} start samples of deformation {deformation.name}, "
+                    f"dataset.json says {augmentation.chunks_per_deformation} chunks per deformation"
+                )
+            for flaw in self._chunk_flaws(starts, n_samples=deformation.n_samples(track["n_samples"])):
+                yield f"has, of deformation {deformation.name}, {flaw}"
+
+    def _chunk_flaws(self, starts: list[int], *, n_samples: int) -> Iterator[str]:
+        """What is wrong with the start samples of chunks that lie in a waveform of `n_samples` samples."""
+        spec = self._manifest.spec
         if any(one >= other for one, other in pairwise(starts)):
-            yield f"{name} has start samples that do not ascend"
+            yield "start samples that do not ascend"
         if any(start % spec.chunk_step for start in starts):
-            yield f"{name} has start samples that are no multiples of {spec.chunk_step}"
-        if starts and not 0 <= min(starts) <= max(starts) <= track["n_samples"] - spec.chunk_samples:
-            yield f"{name} has chunks that do not lie in its {track['n_samples']} samples"
+            yield f"start samples that are no multiples of {spec.chunk_step}"
+        if starts and not 0 <= min(starts) <= max(starts) <= n_samples - spec.chunk_samples:
+            yield f"chunks that do not lie in its {n_samples} samples"
 
     def _add(self, track: TrackLine) -> None:
+        claimed = starts_by_deformation(track)
         self.n_tracks[track["split"]] += 1
-        self.n_records[track["split"]] += len(track["start_samples"])
+        self.n_records[track["split"]] += sum(map(len, claimed.values()))
         if track["track_id"] not in self._rows:
-            first = len(self._starts)
-            self._starts.extend(sorted({start for start in track["start_samples"] if 0 <= start < 2**63}))
-            self._found.extend(bytes(len(self._starts) - first))
-            self._rows[track["track_id"]] = _Row(track["split"], track["genre"], first, len(self._starts))
+            place = self._add_starts(claimed.pop(""))
+            deformed = {intern(name): self._add_starts(starts) for name, starts in claimed.items()}
+            self._rows[track["track_id"]] = _Row(track["split"], track["genre"], place, deformed or _NOT_DEFORMED)
+
+    def _add_starts(self, starts: list[int]) -> range:
+        """Adds start samples to the list of all; their place in it."""
+        first = len(self._starts)
+        self._starts.extend(sorted({start for start in starts if 0 <= start < 2**63}))
+        self._found.extend(bytes(len(self._starts) - first))
+        return range(first, len(self._starts))
 
     def mark(self, record: Record, *, split: str) -> Iterator[str]:
         """Takes a record of a split as found, and yields how it contradicts the list of tracks."""
@@ -144,17 +185,27 @@ class TrackClaims:
             yield f"is of track {quoted(record.track_id)} of split {quoted(row.split)}, but lies in split {quoted(split)}"
         if row.genre != record.genre:
             yield f"has genre {quoted(record.genre)}, its track {quoted(record.track_id)} has {quoted(row.genre)}"
-        index = bisect_left(self._starts, record.start_sample, row.first, row.end)
-        if index == row.end or self._starts[index] != record.start_sample:
-            yield f"starts at sample {record.start_sample}, which {TRACKS_FILE} does not list for {quoted(record.track_id)}"
+        place = row.place_of(record.deformation)
+        index = bisect_left(self._starts, record.start_sample, place.start, place.stop)
+        of_deformation = f" of deformation {quoted(record.deformation)}" if record.deformation else ""
+        if index not in place or self._starts[index] != record.start_sample:
+            yield (
+                f"starts at sample {record.start_sample}{of_deformation}, "
+                f"which {TRACKS_FILE} does not list for {quoted(record.track_id)}"
+            )
         elif self._found[index]:
-            yield f"is doubled: track {quoted(record.track_id)} has another record that starts at sample {record.start_sample}"
+            yield (
+                f"is doubled: track {quoted(record.track_id)} has another record that starts "
+                f"at sample {record.start_sample}{of_deformation}"
+            )
         else:
             self._found[index] = 1
 
     def missing(self) -> Iterator[MissingRecords]:
         """Yields what the tracks lack once all records have been marked."""
         for track_id, row in self._rows.items():
-            if not all(self._found[row.first : row.end]):
-                missing = [self._starts[index] for index in range(row.first, row.end) if not self._found[index]]
-                yield MissingRecords(track_id, row.split, missing, row.end - row.first)
+            for deformation in ("", *row.deformed):
+                place = row.place_of(deformation)
+                if not all(self._found[place.start : place.stop]):
+                    missing = [self._starts[index] for index in place if not self._found[index]]
+                    yield MissingRecords(track_id, deformation, row.split, missing, len(place))
