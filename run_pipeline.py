@@ -17,6 +17,7 @@ from beam_pipeline.options import BuildOptions, MaxRejected
 from beam_pipeline.progress import progress_bar
 from beam_pipeline.splits import check_scheme
 from beam_pipeline.storage import join, parent
+from tfrecords.augmentation import AUGMENTATIONS, augmentation_of
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE
 from tfrecords.errors import UsageError
@@ -61,6 +62,12 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
         "--validation-fraction", type=float, default=0.0, help="share of each genre's train tracks for a validation split"
     )
     parser.add_argument("--chunks-per-track", type=_positive, default=15, help="chunks drawn of each track")
+    parser.add_argument(
+        "--augment",
+        choices=sorted(AUGMENTATIONS),
+        help="add chunks of each train track with other tempo and pitch; stretch-pitch: 3 chunks each of 8 deformations, "
+        "Schindler, Lidy and Rauber's (2016)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of split, chunk draw and record order")
     parser.add_argument("--num-shards", type=_positive, help="shards per split; chosen from the size where not given")
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes of the DirectRunner")
@@ -110,7 +117,9 @@ def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float)
     for name, split in manifest.splits.items():
         shards = manifest.shards_of(name)
         size = sum(shard.n_bytes for shard in shards) / 2**20
-        print(f"{name:10} {split.n_tracks} tracks, {split.n_records} records, {len(shards)} shard(s), {size:.1f} MiB")
+        augmentation = augmentation_of(name, manifest.augmentation)
+        deformed = f" ({split.n_tracks * augmentation.n_chunks} of them deformed)" if augmentation else ""
+        print(f"{name:10} {split.n_tracks} tracks, {split.n_records} records{deformed}, {len(shards)} shard(s), {size:.1f} MiB")
     n_tracks = sum(split.n_tracks for split in manifest.splits.values()) + len(result.rejected)
     processes = f", by {len(result.tracks_by_process)} process(es)" if result.tracks_by_process else ""
     print(f"Time       {seconds:.1f} s, {n_tracks / seconds:.1f} tracks/s{processes}")
@@ -127,7 +136,8 @@ def _print_work(counters: Mapping[str, int]) -> None:
     count = Counter(counters)  # what never happened has no counter
     decoding, log_mels = count["decode_microseconds"] / 1e6, count["log_mel_microseconds"] / 1e6
     read = f"{count['bytes_read'] / 2**20:.1f} MiB read"
-    print(f"Work       {read}, decoding {decoding:.1f} s, log-mels {log_mels:.1f} s, over all processes")
+    deforming = f", deforming {count['deform_microseconds'] / 1e6:.1f} s" if "deform_microseconds" in count else ""
+    print(f"Work       {read}, decoding {decoding:.1f} s{deforming}, log-mels {log_mels:.1f} s, over all processes")
     print(f"Features   {count['tracks_decoded']} track(s) computed, {count['tracks_reused']} taken from an earlier run")
 
 

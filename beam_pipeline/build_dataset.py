@@ -23,6 +23,7 @@ from beam_pipeline.pipeline import is_local, run_pipeline
 from beam_pipeline.plan import Plan
 from beam_pipeline.progress import progress_of, tracks_by_process
 from beam_pipeline.splits import SplitAssignment, assign_splits
+from tfrecords.augmentation import records_per_track
 from tfrecords.manifest import Manifest
 
 _SHARD_BYTES = 64 * 2**20
@@ -133,15 +134,15 @@ def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, sc
         spool, progress = storage.join(scratch, "spool"), storage.join(scratch, "progress")
         storage.make_folder(spool)
         storage.make_folder(progress)
-    record_bytes = 4 * math.prod(options.spec.shape)
     return Plan(
         root=root,
         spec=options.spec,
         genres=facts.genres,
         chunks_per_track=options.chunks_per_track,
+        augmentation=options.augmentation,
         seed=options.seed,
         n_shards={
-            split: options.num_shards or math.ceil(genres.total() * options.chunks_per_track * record_bytes / _SHARD_BYTES)
+            split: options.num_shards or _n_shards(options, split, n_tracks=genres.total())
             for split, genres in facts.n_tracks_by_split.items()
         },
         staging=staging,
@@ -150,3 +151,8 @@ def _plan(options: BuildOptions, facts: RunFacts, *, root: str, staging: str, sc
         spool=spool,
         progress=progress,
     )
+
+
+def _n_shards(options: BuildOptions, split: str, *, n_tracks: int) -> int:
+    per_track = records_per_track(split, chunks_per_track=options.chunks_per_track, augmentation=options.augmentation)
+    return math.ceil(n_tracks * per_track * 4 * math.prod(options.spec.shape) / _SHARD_BYTES)

@@ -1,7 +1,7 @@
 """Which of a track's candidate chunks are drawn."""
 
 from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.stable_hash import stable_hash
+from tfrecords.stable_hash import chunk_rank
 
 
 class TooShortError(ValueError):
@@ -14,15 +14,16 @@ class TooShortError(ValueError):
     kind = "too short"
 
 
-def draw_chunks(n_samples: int, *, track_id: str, n_chunks: int, seed: int, spec: LogMelSpec) -> list[int]:
-    """Draws chunks of a track without replacement: those whose hash of (seed, track id, candidate) ranks first.
+def draw_chunks(n_samples: int, *, track_id: str, n_chunks: int, seed: int, spec: LogMelSpec, deformation: str = "") -> list[int]:
+    """Draws chunks of a track without replacement: those whose hash of (seed, track id, deformation, candidate) ranks first.
 
     Args:
-        n_samples: Length of the track's waveform.
-        track_id: The draw depends on it and on the seed alone.
+        n_samples: Length of the track's waveform, or of the deformed one.
+        track_id: The draw depends on it, on the deformation and on the seed alone.
         n_chunks: How many to draw.
         seed: Another seed draws other chunks.
         spec: Gives length and distance of the candidates; candidate i starts at sample i · chunk_step.
+        deformation: Name of the deformation; empty for the track as it is.
 
     Returns:
         The numbers of the drawn candidates, ascending.
@@ -32,8 +33,10 @@ def draw_chunks(n_samples: int, *, track_id: str, n_chunks: int, seed: int, spec
     """
     n_candidates = spec.n_candidate_chunks(n_samples)
     if n_candidates < n_chunks:
+        held = f"{n_samples / spec.sample_rate:.2f} s" + (f" as {deformation}" if deformation else "")
         raise TooShortError(
-            f"too short: {n_samples / spec.sample_rate:.2f} s hold {n_candidates} candidate chunks of the {n_chunks} asked for, "
+            f"too short: {held} hold {n_candidates} candidate chunks of the {n_chunks} asked for, "
             f"which need {spec.min_seconds(n_chunks):.2f} s"
         )
-    return sorted(sorted(range(n_candidates), key=lambda candidate: stable_hash("chunk", seed, track_id, candidate))[:n_chunks])
+    ranked = sorted(range(n_candidates), key=lambda candidate: chunk_rank(seed, track_id, candidate, deformation))
+    return sorted(ranked[:n_chunks])

@@ -1,9 +1,13 @@
-"""What is computed of a track, whatever its split and label: and the store that keeps it for the next run."""
+"""What is computed of a track, whatever its split and label: and the store that keeps it for the next run.
+
+The features of a track as it is and those of its deformations are kept apart: a track that comes into the train split needs the
+latter alone, and one that leaves it needs nothing.
+"""
 
 import io
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Self
 
@@ -13,6 +17,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from beam_pipeline import storage
+from tfrecords.augmentation import Augmentation
 from tfrecords.framing import frame, read_records, unframe
 from tfrecords.log_mel import fill_frames
 from tfrecords.log_mel_spec import LogMelSpec
@@ -26,12 +31,12 @@ _FRAME_BYTES = 16  # around each record: its length and two sums
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Features:
-    """The features of one track.
+    """The features of one track, or of all deformations of it.
 
     Attributes:
-        n_samples: Length of the waveform at the spec's sample rate.
-        audio_blake3: Digest of the waveform.
-        candidates: Numbers of the candidate chunks that were drawn.
+        n_samples: Length of the track's waveform at the spec's sample rate.
+        audio_blake3: Digest of the track's waveform.
+        candidates: Numbers of the candidate chunks that were drawn; for deformations as `Augmentation.by_deformation` reads it.
         log_mels: One for each, (n_chunks, n_mels, n_frames) float32.
     """
 
@@ -75,13 +80,25 @@ class FeatureStore:
         folder: Where the files lie.
     """
 
-    def __init__(self, folder: str, *, spec: LogMelSpec, seed: int, chunks_per_track: int) -> None:
-        """A store for one front end and one draw of chunks; a folder may hold those of several."""
+    def __init__(
+        self, folder: str, *, spec: LogMelSpec, seed: int, n_chunks: int, augmentation: Augmentation | None = None
+    ) -> None:
+        """A store for one front end and one draw of chunks; a folder may hold those of several.
+
+        Args:
+            folder: Where the files lie.
+            spec: The front end.
+            seed: Of the draw.
+            n_chunks: How many chunks features are of.
+            augmentation: What is done to the tracks before; None for nothing.
+        """
         self.folder = folder
         self._spec = spec
-        self._n_chunks = chunks_per_track
+        self._n_chunks = n_chunks
         libraries = {name: version(name) for name in _LIBRARIES} | {"libsndfile": soundfile.__libsndfile_version__}
-        made_with = [_FRONT_END_VERSION, libraries, spec.to_dict(), seed, chunks_per_track]
+        made_with = [_FRONT_END_VERSION, libraries, spec.to_dict(), seed, n_chunks]
+        if augmentation is not None:
+            made_with.append(asdict(augmentation))
         self._made_with = json.dumps(made_with, sort_keys=True).encode()
 
     def key(self, track_id: str, data: bytes) -> str:

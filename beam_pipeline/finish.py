@@ -15,6 +15,7 @@ from beam_pipeline.output_folder import publish
 from beam_pipeline.pipeline import BuildError
 from beam_pipeline.plan import Plan
 from beam_pipeline.summaries import read_summaries
+from tfrecords.augmentation import records_per_track
 from tfrecords.corpus import CorpusInfo
 from tfrecords.leakage import LeakFinder, first_leaks
 from tfrecords.manifest import REJECTED_FILE, TRACKS_FILE, Manifest, Shard, SplitSummary
@@ -119,7 +120,7 @@ def _gather(plan: Plan, report: _Report) -> Iterator[bytes]:
             report.genres_by_split[track["split"]][track["genre"]] += 1
             report.leaks += leak_finder.leaks_of(track)
             if plan.features:
-                report.keys.add(summary["key"])
+                report.keys.update(summary["keys"])
             yield _line(track)
         else:
             split = summary["shard"]["name"].split("-")[0]
@@ -146,10 +147,10 @@ def _check(options: BuildOptions, plan: Plan, facts: RunFacts, report: _Report) 
         if lost := set(facts.n_tracks_by_split[split]) - set(report.genres_by_split[split]):
             raise RejectedError(f"no track of genre {min(lost)!r} in split {split!r} can be used", report.rejected)
         n_records, n_tracks = report.statistics[split].n_records, report.n_tracks(split)
-        if n_records != n_tracks * plan.chunks_per_track:
+        n_chunks = records_per_track(split, chunks_per_track=plan.chunks_per_track, augmentation=plan.augmentation)
+        if n_records != n_tracks * n_chunks:
             raise BuildError(
-                f"the shards of split {split!r} hold {n_records} records instead of "
-                f"{n_tracks} tracks × {plan.chunks_per_track} chunks"
+                f"the shards of split {split!r} hold {n_records} records instead of {n_tracks} tracks × {n_chunks} chunks"
             )
     if report.leaks:
         raise BuildError(
@@ -169,6 +170,7 @@ def _manifest(options: BuildOptions, plan: Plan, facts: RunFacts, report: _Repor
         test_fraction=options.test_fraction if facts.split_scheme == "stratified" else None,
         validation_fraction=options.validation_fraction or None,
         chunks_per_track=plan.chunks_per_track,
+        augmentation=plan.augmentation,
         genres=facts.genres,
         splits={
             split: SplitSummary(n_tracks=report.n_tracks(split), n_records=statistics.n_records, statistics=statistics.summary())

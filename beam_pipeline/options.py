@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tfrecords.augmentation import AUGMENTATIONS, Augmentation
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
 
 
@@ -45,6 +46,7 @@ class BuildOptions:
         test_fraction: Share of a genre's tracks in the test split, for split "stratified".
         validation_fraction: Share of a genre's train tracks that become the validation split; 0 for none.
         chunks_per_track: How many chunks are drawn of each track.
+        augment: Name of what is drawn of each train track besides, a key of AUGMENTATIONS; None for nothing.
         seed: Of split, chunk draw and record order.
         num_shards: Shards per split; None chooses from the size.
         workers: Worker processes of the local runner.
@@ -65,6 +67,7 @@ class BuildOptions:
     test_fraction: float = 0.25
     validation_fraction: float = 0.0
     chunks_per_track: int = 15
+    augment: str | None = None
     seed: int = 0
     num_shards: int | None = None
     workers: int = 1
@@ -80,3 +83,8 @@ class BuildOptions:
     def spec(self) -> LogMelSpec:
         """The front end that `preset` names."""
         return PRESETS[self.preset]
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What `augment` names."""
+        return AUGMENTATIONS[self.augment] if self.augment is not None else None

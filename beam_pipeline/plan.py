@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_pipeline.features import FeatureStore
+from tfrecords.augmentation import Augmentation, augmentation_of
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.schema import Record
 from tfrecords.stable_hash import shard_index
@@ -20,6 +21,7 @@ class Plan:
         spec: The front end.
         genres: In the order of their labels.
         chunks_per_track: How many chunks to draw of each track.
+        augmentation: What to draw of each train track besides; None for nothing.
         seed: Of chunk draw and record order.
         n_shards: Number of shards by split.
         staging: Folder that shards and lists are written to.
@@ -35,6 +37,7 @@ class Plan:
     spec: LogMelSpec
     genres: tuple[str, ...]
     chunks_per_track: int
+    augmentation: Augmentation | None
     seed: int
     n_shards: dict[str, int]
     staging: str
@@ -55,7 +58,12 @@ class Plan:
         """The shard of the record whose place in its split is `order`."""
         return self.shard_name(split, shard_index(order, n_shards=self.n_shards[split]))
 
-    def record(self, log_mel: NDArray[np.float32], track_id: str, label: int, candidate: int) -> Record:
+    def draws(self, split: str) -> tuple[Augmentation | None, ...]:
+        """What is drawn of each track of a split: None stands for chunks of the track as it is, an augmentation for its own."""
+        augmentation = augmentation_of(split, self.augmentation)
+        return (None, augmentation) if augmentation else (None,)
+
+    def record(self, log_mel: NDArray[np.float32], track_id: str, label: int, candidate: int, deformation: str) -> Record:
         """The record of one candidate chunk, with its log-mel (n_mels, n_frames)."""
         return Record(
             log_mel=log_mel,
@@ -64,8 +72,10 @@ class Plan:
             track_id=track_id,
             chunk_index=candidate,
             start_sample=candidate * self.spec.chunk_step,
+            deformation=deformation,
         )
 
-    def store(self, folder: str) -> FeatureStore:
-        """The store of this run's features in a folder."""
-        return FeatureStore(folder, spec=self.spec, seed=self.seed, chunks_per_track=self.chunks_per_track)
+    def store(self, folder: str, draw: Augmentation | None = None) -> FeatureStore:
+        """The store of this run's features in a folder: those of tracks as they are, or of deformed ones."""
+        n_chunks = draw.n_chunks if draw else self.chunks_per_track
+        return FeatureStore(folder, spec=self.spec, seed=self.seed, n_chunks=n_chunks, augmentation=draw)

@@ -13,6 +13,7 @@ from beam_pipeline.extract import PlacedRecord
 from beam_pipeline.plan import Plan
 from beam_pipeline.references import Reference
 from beam_pipeline.spool import read_spool
+from tfrecords.augmentation import AUGMENTED_SPLIT
 from tfrecords.framing import frame
 from tfrecords.schema import decode, encode
 from tfrecords.statistics import LogMelStatistics
@@ -67,8 +68,8 @@ def _sorted_records(elements: Iterable[PlacedRecord | None], plan: Plan) -> Iter
 
 
 def _referenced_records(name: str, plan: Plan) -> Iterator[tuple[bytes, bytes, NDArray[np.float32]]]:
-    store = plan.store(plan.local_features or "")
+    stores = {draw: plan.store(plan.local_features or "", draw) for draw in plan.draws(AUGMENTED_SPLIT)}
     references = sorted(map(Reference.from_line, read_spool(plan.spool or "", name)))
-    for order, key, position, label, candidate, track_id in references:
-        log_mel = store.log_mel(key, position)
-        yield bytes.fromhex(order), encode(plan.record(log_mel, track_id, label, candidate)), log_mel
+    for order, key, position, label, candidate, deformation, track_id in references:
+        log_mel = stores[plan.augmentation if deformation else None].log_mel(key, position)
+        yield bytes.fromhex(order), encode(plan.record(log_mel, track_id, label, candidate, deformation)), log_mel

@@ -10,17 +10,21 @@ import librosa
 import numpy as np
 import scipy.fft
 import soundfile
+from numpy.typing import NDArray
 
 from beam_pipeline.chunks import draw_chunks
+from beam_pipeline.deform import deformed_chunks
 from beam_pipeline.demo_corpus import SAMPLE_RATE, synthesise
 from benchmarks.timing import median_seconds
 from tfrecords.audio import decode_audio
+from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.schema import Record, encode
 
 _RUNS = 15
 _N_CHUNKS = 15
+_AUGMENTATION = AUGMENTATIONS["stretch-pitch"]
 
 
 def main() -> None:
@@ -67,6 +71,26 @@ def main() -> None:
         noise = np.random.default_rng(0).standard_normal((_N_CHUNKS, other.chunk_samples)).astype(np.float32)
         seconds = median_seconds(lambda noise=noise, other=other: log_mel(noise, spec=other), runs=_RUNS)  # type: ignore[misc]
         print(f"  {name:38} {1e3 * seconds:7.2f} ms")
+    _print_deformations(waveform, starts[: _AUGMENTATION.chunks_per_deformation])
+
+
+def _print_deformations(waveform: NDArray[np.float32], starts: NDArray[np.int64]) -> None:
+    spec = PRESETS["paper"]
+
+    def parts() -> None:
+        for deformation in _AUGMENTATION.deformations:
+            deformed_chunks(waveform, starts, deformation=deformation, spec=spec)
+
+    def librosa_whole() -> None:
+        for deformation in _AUGMENTATION.deformations:
+            if deformation.semitones:
+                librosa.effects.pitch_shift(waveform, sr=spec.sample_rate, n_steps=deformation.semitones)
+            else:
+                librosa.effects.time_stretch(waveform, rate=deformation.rate)
+
+    print(f"{_AUGMENTATION.n_chunks} deformed chunks, without their log-mels")
+    print(f"  {'the parts that the chunks are made of':38} {1e3 * median_seconds(parts, runs=_RUNS):7.2f} ms")
+    print(f"  {'librosa, the whole track 8 times':38} {1e3 * median_seconds(librosa_whole, runs=3):7.2f} ms")
 
 
 if __name__ == "__main__":

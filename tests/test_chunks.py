@@ -62,6 +62,7 @@ def test_shards_are_ranges_of_the_order(n_shards: int, digests: list[bytes]) -> 
         spec=SPEC,
         genres=(),
         chunks_per_track=1,
+        augmentation=None,
         seed=0,
         n_shards={"test": n_shards},
         staging="",

@@ -118,7 +118,7 @@ def test_what_is_stored_is_what_comes_back(tmp_path: Path) -> None:
     spec = PRESETS["paper"]
     log_mels = np.random.default_rng(0).standard_normal((3, *spec.shape)).astype(np.float32)
     log_mels[..., spec.n_kept_frames :] = log_mels[..., spec.n_kept_frames - 1 : spec.n_kept_frames]
-    store = FeatureStore(str(tmp_path), spec=spec, seed=0, chunks_per_track=3)
+    store = FeatureStore(str(tmp_path), spec=spec, seed=0, n_chunks=3)
     store.put("ab" * 32, Features(n_samples=70000, audio_blake3="cd" * 32, candidates=[0, 2, 5], log_mels=log_mels))
     stored = store.get("ab" * 32)
     assert stored is not None
