@@ -96,7 +96,7 @@ def records_per_track(split: str, *, chunks_per_track: int, augmentation: Augmen
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    # The factors and the three chunks of Schindler, Lidy and Rauber (2016), section 3: "time stretching was applied using the
+    # The factors and the three chunks of Schindler, Lidy and Rauber (2016): "time stretching was applied using the
     # multiplication factors 0.5, 0.2 for slowing down and 1.2, 1.5 for increasing the tempo"; the pitch was lowered and raised
     # by 2 and 5 semitones.
     "stretch-pitch": Augmentation(
