@@ -48,6 +48,7 @@ setup(
         "requests>=2.32,<3",
         "scipy>=1.14,<1.18",
         "soundfile>=0.13,<0.15",
+        "soxr>=0.5,<2",
         "tqdm>=4.66,<5",
         "urllib3>=2,<3",
     ],
