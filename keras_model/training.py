@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_model.classifiers import shallow
+from keras_model.classifiers import build_classifier
 from keras_model.dataset import SplitData, load_split
 from keras_model.evaluation import Evaluation, evaluate
 from keras_model.options import TrainOptions
@@ -81,7 +81,8 @@ def evaluate_model(model: keras.Model, split: SplitData, genres: tuple[str, ...]
 
 def build_model(options: TrainOptions, manifest: Manifest) -> keras.Model:
     """The network that the options name, for a dataset, compiled as in the paper."""
-    model = shallow(
+    model = build_classifier(
+        options.model,
         manifest.spec.shape,
         n_genres=len(manifest.genres),
         batchnorm=options.batchnorm,
