@@ -46,7 +46,9 @@ def _keras_steps(*, stock: bool, batchnorm: bool, batch: tuple[np.ndarray, np.nd
     from benchmarks.stock_network import stock_shallow
     from keras_model.classifiers import build_classifier
 
-    model = stock_shallow(batchnorm=batchnorm) if stock else build_classifier("shallow", (80, 80), n_genres=10, batchnorm=batchnorm)
+    model = (
+        stock_shallow(batchnorm=batchnorm) if stock else build_classifier("shallow", (80, 80), n_genres=10, batchnorm=batchnorm)
+    )
     optimizer = keras.optimizers.Adam(5e-5, epsilon=1e-8)
     optimizer.build(model.trainable_variables)
     if keras.backend.backend() == "jax":

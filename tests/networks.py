@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_model.classifiers import build_classifier
+from keras_model.pooled_convolution import PooledConvolution
 
 PAPER = (80, 80)
 # Every network that `train.py` can build: its name, and whether batch normalisation is added.
@@ -33,11 +34,12 @@ def with_random_statistics(model: keras.Model) -> keras.Model:
     """Gives batch normalisation gammas of both signs and statistics other than 0 and 1, and biases other than 0."""
     rng = np.random.default_rng(3)
     for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if hasattr(layer, "gamma"):
             shape = layer.gamma.shape
-            variance = rng.uniform(0.5, 2, shape)
-            layer.set_weights([rng.normal(0, 1, shape), rng.normal(0, 0.5, shape), rng.normal(0, 1, shape), variance])
-        elif isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            layer.moving_variance.assign(rng.uniform(0.5, 2, shape))
+            for weight, deviation in ((layer.gamma, 1), (layer.beta, 0.5), (layer.moving_mean, 1)):
+                weight.assign(rng.normal(0, deviation, shape))
+        if hasattr(layer, "kernel"):
             layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
     return model
 
@@ -49,11 +51,14 @@ def plain_parallel(model: keras.Model, n_poolings: int, values: np.ndarray) -> n
         x: Any = keras.ops.convert_to_tensor(values)
         for number in range(1, n_poolings + 1):
             name = branch if n_poolings == 1 else f"{branch}_{number}"
-            x = model.get_layer(f"{name}_convolution")(x)
-            x = model.get_layer(f"{name}_batchnorm")(x, training=False)
-            x = keras.ops.leaky_relu(x, 0.3)
-            pool_size = model.get_layer(f"{name}_pool").pool_size
-            x = keras.ops.max_pool(x, pool_size, strides=pool_size)
+            convolved = model.get_layer(f"{name}_convolution")
+            pooled = isinstance(convolved, PooledConvolution)  # with all weights in one layer
+            normalized = convolved if pooled else model.get_layer(f"{name}_batchnorm")
+            pool_size = (convolved if pooled else model.get_layer(f"{name}_pool")).pool_size
+            x = keras.ops.conv(x, convolved.kernel, padding="same") + convolved.bias
+            deviation = keras.ops.sqrt(normalized.moving_variance + normalized.epsilon)
+            x = normalized.gamma * (x - normalized.moving_mean) / deviation + normalized.beta
+            x = keras.ops.max_pool(keras.ops.leaky_relu(x, 0.3), pool_size, strides=pool_size)
         flat.append(keras.ops.reshape(x, (len(values), -1)))
     x = keras.ops.leaky_relu(model.get_layer("hidden")(keras.ops.concatenate(flat, axis=1)), 0.3)
     return np.asarray(model.get_layer("genre")(x))

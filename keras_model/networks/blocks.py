@@ -7,10 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_model.pooled_convolution import PooledConvolution
 from tfrecords.errors import UsageError
 
 SLOPE = 0.3  # of LeakyReLU, Schindler, Lidy and Rauber (2016)
 _N_HIDDEN = 200
+_MOMENTUM, _EPSILON = 0.9, 1e-5  # of batch normalisation, Herbert
 
 Size = tuple[int, int]
 
@@ -52,11 +54,11 @@ def log_mel_input(shape: Size, standardization: Mapping[str, Any] | None) -> tup
 
 
 def convolution(x: Any, n_filters: int, kernel_size: Size, *, name: str, l1: float, initializer: str = "he_normal") -> Any:
-    """A convolution with bias, stride 1 and padding "same"; the log-mel's one channel comes through here too."""
+    """A convolution with bias, stride 1 and padding "same"."""
     return keras.layers.Conv2D(n_filters, kernel_size, padding="same", name=f"{name}_convolution", **_kernel(l1, initializer))(x)
 
 
-def batch_normalization(x: Any, *, name: str, synchronized: bool, momentum: float = 0.9, epsilon: float = 1e-5) -> Any:
+def batch_normalization(x: Any, *, name: str, synchronized: bool, momentum: float = _MOMENTUM, epsilon: float = _EPSILON) -> Any:
     """Batch normalisation over all but the channels, with Herbert's momentum (in Keras' sense) and ε.
 
     `synchronized`: the statistics are those of the whole batch, and the same on every replica.
@@ -80,8 +82,21 @@ def convolution_block(
     """Convolution, batch normalisation where wanted, LeakyReLU and max pooling.
 
     LeakyReLU stands after the pooling: it is monotonic, so the values are those of a LeakyReLU before the pooling, for a fraction
-    of the work. Batch normalisation is not monotonic where its gamma is negative, and stays before.
+    of the work. On the log-mel's one channel all else is one layer, which is faster.
     """
+    if x.shape[-1] == 1:
+        x = PooledConvolution(
+            n_filters,
+            kernel_size,
+            pool_size,
+            batch_normalization=batchnorm,
+            momentum=_MOMENTUM,
+            epsilon=_EPSILON,
+            synchronized=synchronized,
+            name=f"{name}_convolution",
+            **_kernel(l1),
+        )(x)
+        return keras.layers.LeakyReLU(SLOPE, name=f"{name}_leaky_relu")(x)
     x = convolution(x, n_filters, kernel_size, name=name, l1=l1)
     if batchnorm:
         x = batch_normalization(x, name=name, synchronized=synchronized)
