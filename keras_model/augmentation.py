@@ -1,0 +1,119 @@
+"""How training batches are augmented: the settings, checked before TensorFlow is loaded."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import LogMelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecMasks:
+    """Masks over mel bands and over frames, as in SpecAugment (Park et al. 2019, https://arxiv.org/abs/1904.08779).
+
+    The defaults are its policy LB for 80 bands, with the bound p = 0.2 on a frame mask's share that its policies for
+    Switchboard have: LB's 100 frames are 1 s, longer than a chunk.
+
+    Attributes:
+        max_bands: Widest band mask, in mel bands (F); a mask's width is uniform from 0 to this.
+        max_frame_share: Widest frame mask, as a share of the computed frames (p).
+        n_band_masks: Band masks of each sample.
+        n_frame_masks: Frame masks of each sample.
+
+    Raises:
+        UsageError: If a value is out of range.
+    """
+
+    max_bands: int = 27
+    max_frame_share: float = 0.2
+    n_band_masks: int = 1
+    n_frame_masks: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("max_bands", "n_band_masks", "n_frame_masks"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise UsageError(f"{name} must be a positive integer, got {value!r}")
+        if not _is_number(self.max_frame_share) or not 0 < self.max_frame_share < 1:
+            raise UsageError(f"max_frame_share must be between 0 and 1, both excluded, got {self.max_frame_share!r}")
+
+    def max_frames(self, spec: LogMelSpec) -> int:
+        """Widest frame mask in log-mels of a spec, in frames (T)."""
+        return math.floor(self.max_frame_share * spec.n_kept_frames)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What is done to each training batch, in this order: random crop, masks, mixup.
+
+    The crop comes before the masks, because it repeats edge frames and would widen a mask that touches an edge. Mixup comes
+    last, so that it mixes samples that the network could meet by themselves, each with its own masks.
+
+    Attributes:
+        masks: SpecAugment's masks; None for none.
+        mixup: α of mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412); 0 for none.
+        random_crop: Frames by which a log-mel is padded at both ends before it is cropped to its size at random; 0 for none.
+
+    Raises:
+        UsageError: If a value is out of range, naming the option of `train.py`.
+    """
+
+    masks: SpecMasks | None = None
+    mixup: float = 0.0
+    random_crop: int = 0
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.mixup) or not 0 <= self.mixup < math.inf:
+            raise UsageError(f"--mixup must be a finite number of at least 0, got {self.mixup!r}")
+        if type(self.random_crop) is not int or self.random_crop < 0:
+            raise UsageError(f"--random-crop must be an integer of at least 0, got {self.random_crop!r}")
+
+    def __bool__(self) -> bool:
+        return self != Augmentation()
+
+    def check(self, spec: LogMelSpec) -> None:
+        """Refuses settings that do not fit a dataset's log-mels.
+
+        Raises:
+            UsageError: Naming the option, the limit and its reason.
+        """
+        if self.random_crop >= spec.n_kept_frames:
+            raise UsageError(
+                f"--random-crop must be less than {spec.n_kept_frames}, the dataset's computed frames, got {self.random_crop}"
+            )
+        if self.masks is None:
+            return
+        if self.masks.max_bands >= spec.n_mels:
+            raise UsageError(f"max_bands must be less than {spec.n_mels}, the dataset's mel bands, got {self.masks.max_bands}")
+        if self.masks.max_frames(spec) < 1:
+            raise UsageError(
+                f"max_frame_share must make at least one of the dataset's {spec.n_kept_frames} computed frames, "
+                f"got {self.masks.max_frame_share}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as `metrics.json` holds them."""
+        return asdict(self)
+
+    def describe(self) -> str:
+        """The settings in one line, in the order in which they act."""
+        parts = []
+        if self.random_crop:
+            parts.append(f"random crop after padding by {self.random_crop} frames")
+        if self.masks:
+            masks = self.masks
+            bands = f"{_counted(masks.n_band_masks, 'mask')} of up to {masks.max_bands} bands"
+            frames = f"{_counted(masks.n_frame_masks, 'mask')} of up to {masks.max_frame_share:.0%} of the frames"
+            parts.append(f"SpecAugment ({bands}, {frames})")
+        if self.mixup:
+            parts.append(f"mixup with α = {self.mixup:g}")
+        return ", ".join(parts) or "none"
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
