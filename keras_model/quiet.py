@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -48,3 +49,12 @@ def load_tensorflow(*, verbose: bool = False) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(keras|tensorflow)(\.|$)")
+
+
+def load_tensorflow_io() -> Any:
+    """Imports tensorflow-io, without the warning that its native library does not load: what is used of it here needs none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"tensorflow_io(\.|$)")
+        import tensorflow_io
+
+    return tensorflow_io
