@@ -32,21 +32,21 @@ def bbnn(
     standardization: Mapping[str, Any] | None = None,
     synchronized: bool = True,
 ) -> keras.Model:
-    """The Bottom-up Broadcast Neural Network of Liu, Feng, Liu, Wang and Liu (2021, arXiv 1901.08928).
+    """The Bottom-up Broadcast Neural Network of Liu, Feng, Liu, Wang and Liu (2021, Multimedia Tools and Applications 80).
 
     A convolution 3×3 and a pooling over 4 frames; three Inception blocks, each of which sees the concatenation of all that came
     before it (32, 160, 288 channels) and adds 4·32 channels to it; a transition from 416 to 32 channels; the average over what is
     left of the spectrogram, and a softmax. Every convolution has 32 filters. An Inception block joins a 1×1 convolution; a 1×1
     and a 3×3; a 1×1 and a 5×5; a 3×3 max pooling with stride 1 and a 1×1.
 
-    The number of parameters does not depend on the shape: 190,826 with 10 genres, of which 5,184 are batch normalisation's moving
-    statistics, 5,184 its gammas and betas, and 180,458 the kernels and biases: the 0.18 M of the paper's abstract. These are the
-    figures that the summary in the authors' notebook shows (github.com/CaifengLiu/music-genre-classification,
-    GTZAN_2048_1/model/my_model.ipynb).
+    The number of parameters does not depend on the shape: with 10 genres 190,826, of them 185,642 trained and 5,184 batch
+    normalisation's moving statistics. The summary that the authors' notebook printed has the same figures
+    (github.com/CaifengLiu/music-genre-classification, GTZAN_2048_1/model/my_model.ipynb). Without gammas and betas it is 180,458:
+    the "0.18M" of the article's abstract.
 
-    The layers are those of that notebook. What the sources leave open, and what is done here:
+    The layers are those of that notebook. What it leaves open or is done otherwise elsewhere, and what is done here:
 
-    - Order: published re-implementations normalise, convolve and then apply ReLU; the authors' code normalises, applies ReLU and
+    - Order: re-implementations by others normalise, convolve and then apply ReLU; the authors' code normalises, applies ReLU and
       then convolves (the first convolution alone comes before its normalisation), and so does this.
     - Orientation: theirs is (time, frequency) = (647, 128), a whole track, and the first pooling 4×1 is over time; here it is
       (frequency, time), so that pooling is 1×4. All other kernels and poolings are square, so this is their network transposed.
