@@ -1,4 +1,4 @@
-"""What is known of GTZAN: the ids of its tracks, and which of them are exact repetitions of each other."""
+"""What is known of GTZAN: whether a corpus is it, and which of its tracks are exact repetitions of each other."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,9 +8,7 @@ from importlib import resources
 from typing import Any
 
 from beam_pipeline.index import Corpus, Track
-
-GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
-TRACK_IDS = frozenset(f"{genre}.{number:05d}" for genre in GENRES for number in range(100))
+from tfrecords.gtzan import GENRES, TRACK_IDS
 
 
 def read_list(name: str) -> Any:

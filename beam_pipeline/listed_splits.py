@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 
-from beam_pipeline.gtzan import GENRES, TRACK_IDS, read_list
+from beam_pipeline.gtzan import read_list
 from beam_pipeline.index import Corpus
 from tfrecords.errors import UsageError
+from tfrecords.gtzan import GENRES, TRACK_IDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from beam_pipeline.gtzan import TRACK_IDS, group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
+from beam_pipeline.gtzan import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
 from beam_pipeline.index import Corpus, Track
 from beam_pipeline.listed_splits import LISTED_SCHEMES, check_listed, split_list
 from tfrecords.errors import UsageError
+from tfrecords.gtzan import TRACK_IDS
 from tfrecords.manifest import SPLITS
 from tfrecords.stratification import choose_share, deal_folds
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.gtzan import TRACK_IDS, group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
+from beam_pipeline.gtzan import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
 from beam_pipeline.index import Track
 from beam_pipeline.splits import SplitAssignment, assign_splits
 from tests.corpora import GTZAN, corpus_of, straddling, tracks_of
 from tfrecords.errors import UsageError
+from tfrecords.gtzan import TRACK_IDS
 
 
 def assign(

@@ -15,10 +15,10 @@ import pytest
 from tests.tiny_dataset import GENRES, SPEC, TinyDataset
 from tfrecords import show
 from tfrecords.augmentation import AUGMENTATIONS
-from tfrecords.dataset_page import band_ticks, time_ticks
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.mel_filter_bank import mel_filter_bank
 from tfrecords.sampling import sample_tracks
+from tfrecords.spectrogram_picture import SpectrogramAxes
 
 PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 
@@ -157,13 +157,13 @@ def test_splits_share_the_tracks_of_a_genre(tiny: TinyDataset) -> None:
 def test_ticks_stand_where_the_front_end_puts_the_sound(preset: str) -> None:
     spec = PRESETS[preset]
     bank = mel_filter_bank(spec)
-    ticks = band_ticks(spec)
-    assert len(ticks) >= 5
-    for tick in ticks:
+    axes = SpectrogramAxes(spec)
+    assert len(axes.bands) >= 5
+    for tick in axes.bands:
         hz = float(tick.label.replace("k", "000"))
         strongest = int(np.argmax(bank[:, round(hz * spec.n_fft / spec.sample_rate)]))
         assert tick.place * spec.n_mels - 0.5 == pytest.approx(strongest, abs=1.5)
-    for tick in time_ticks(spec):
+    for tick in axes.times:
         first = float(tick.label) * spec.sample_rate - (0 if spec.centered else spec.n_fft / 2)
         assert tick.place * spec.n_frames - 0.5 == pytest.approx(first / spec.hop_length)
         assert tick.place <= spec.n_real_frames / spec.n_frames
@@ -196,7 +196,8 @@ def test_what_cannot_be_shown_is_one_line(tiny: TinyDataset, tmp_path: Path, cap
 def test_without_the_extra_there_is_no_page(
     tiny: TinyDataset, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "tfrecords.dataset_page")
+    for module in ("dataset_page", "pages", "spectrogram_picture"):
+        monkeypatch.delitem(sys.modules, f"tfrecords.{module}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     assert show.main([str(tiny.folder)]) == 2
     out, err = capsys.readouterr()

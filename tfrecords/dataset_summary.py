@@ -8,6 +8,7 @@ from typing import Self
 from tfrecords.augmentation import AUGMENTED_SPLIT, Augmentation
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
+from tfrecords.text_table import columns
 from tfrecords.tracks import read_tracks, starts_by_deformation
 
 STATISTICS = ("mean", "std", "min", "max")
@@ -79,18 +80,7 @@ class DatasetSummary:
         counts += [[genre, *(str(number) for pair in row for number in pair)] for genre, row in self.counts]
         statistics = [["log-mel", *STATISTICS], *([name, *values] for name, values in self.statistics)]
         facts = [f"{name:16}{value}" for name, value in self.facts]
-        return "\n".join([self.manifest.corpus.title, "", *facts, "", *_columns(counts), "", *_columns(statistics)])
-
-
-def _columns(rows: list[list[str]]) -> list[str]:
-    """Lines of a table whose first column is flush left and the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+        return "\n".join([self.manifest.corpus.title, "", *facts, "", *columns(counts), "", *columns(statistics)])
 
 
 def _augmentation_fact(augmentation: Augmentation) -> str:

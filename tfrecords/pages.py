@@ -1,0 +1,20 @@
+"""The templates of all self-contained pages, which share their style."""
+
+from typing import Any
+
+import jinja2
+
+
+def render_template(name: str, *, package: str, **values: Any) -> str:
+    """The HTML of a page.
+
+    Args:
+        name: Of the template, which may include those of `tfrecords`.
+        package: Whose template it is.
+        values: What the template needs.
+    """
+    loaders = [jinja2.PackageLoader(owner) for owner in dict.fromkeys((package, "tfrecords"))]
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(name).render(**values)
