@@ -26,6 +26,7 @@ class SplitData:
         n_records: Number of records.
         labels: Label of each record, in the order of the shards, (n_records,); empty for a streamed training split.
         track_ids: Track of each record; likewise.
+        chunk_indices: Which of its track's candidate chunks each record is, (n_records,); likewise.
         cached: The log-mels, (n_records, n_mels, n_frames, 1) float32; None where they are streamed from the shards.
     """
 
@@ -34,6 +35,7 @@ class SplitData:
     n_records: int
     labels: NDArray[np.int64]
     track_ids: list[str]
+    chunk_indices: NDArray[np.int64]
     cached: tf.Tensor | None
 
     def n_batches(self, batch_size: int, *, n_replicas: int = 1) -> int:
@@ -116,11 +118,13 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
     log_mels = np.empty((n_records if cache else 0, *shape, 1), dtype=np.float32)
     labels: list[int] = []
     track_ids: list[str] = []
+    chunk_indices: list[int] = []
     batches = tf.data.TFRecordDataset(files if cache or not for_training else []).batch(_PARSE_BATCH)
     for record in batches.map(lambda serialized: schema.parse_batch(serialized, shape=shape), tf.data.AUTOTUNE):
         if cache:
             log_mels[len(track_ids) : len(track_ids) + len(record[schema.LABEL]), ..., 0] = record[schema.LOG_MEL]
         labels += record[schema.LABEL].numpy().tolist()
+        chunk_indices += record[schema.CHUNK_INDEX].numpy().tolist()
         track_ids += [track_id.decode() for track_id in record[schema.TRACK_ID].numpy()]
     with tf.device("CPU:0"):
         cached = tf.constant(log_mels) if cache else None
@@ -130,5 +134,6 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
         n_records=n_records,
         labels=np.asarray(labels, dtype=np.int64),
         track_ids=track_ids,
+        chunk_indices=np.asarray(chunk_indices, dtype=np.int64),
         cached=cached,
     )

@@ -22,6 +22,10 @@ class Evaluation:
         product_accuracy: Share of tracks that the product of probabilities gets right.
         track_labels: True label per track, in the order of `votes.track_ids`.
         votes: The decisions.
+        chunk_tracks: Of each record of the split, in its order: the row of its track in `votes.track_ids`, (n_chunks,).
+        chunk_indices: Which of its track's candidate chunks it is, (n_chunks,).
+        chunk_labels: The label that it was taken for, (n_chunks,).
+        chunk_probabilities: The softmax of that label, (n_chunks,).
     """
 
     genres: tuple[str, ...]
@@ -32,6 +36,10 @@ class Evaluation:
     product_accuracy: float
     track_labels: NDArray[np.int64]
     votes: TrackVotes
+    chunk_tracks: NDArray[np.int64]
+    chunk_indices: NDArray[np.int64]
+    chunk_labels: NDArray[np.int64]
+    chunk_probabilities: NDArray[np.floating]
 
     @property
     def accuracies(self) -> dict[str, float]:
@@ -54,16 +62,30 @@ class Evaluation:
         return {"raw": self.raw_confusion, "maximum": self.maximum_confusion, "majority": self.majority_confusion}
 
     def to_dict(self) -> dict[str, Any]:
-        """What `metrics.json` holds: overall, per genre and per track."""
+        """What `metrics.json` holds: overall, per genre and per track.
+
+        Of each track the votes are the numbers of its chunks by the genre that they were taken for, and its chunks are columns in
+        the order of time: index among the track's candidates, place of the record in the split, predicted label and its
+        probability.
+        """
         votes = self.votes
+        in_time = np.lexsort((self.chunk_indices, self.chunk_tracks))
+        records_of = np.split(in_time, np.cumsum(votes.votes.sum(axis=1))[:-1])
         tracks = {
             track_id: {
                 "genre": self.genres[self.track_labels[row]],
                 "maximum": self.genres[votes.maximum[row]],
                 "majority": self.genres[votes.majority[row]],
                 "probability": float(votes.probability[row].max()),
+                "votes": votes.votes[row].tolist(),
+                "chunks": {
+                    "index": self.chunk_indices[records].tolist(),
+                    "record": records.tolist(),
+                    "label": self.chunk_labels[records].tolist(),
+                    "probability": np.round(self.chunk_probabilities[records].astype(np.float64), 4).tolist(),
+                },
             }
-            for row, track_id in enumerate(votes.track_ids)
+            for row, (track_id, records) in enumerate(zip(votes.track_ids, records_of, strict=True))
         }
         return {
             **self.accuracies,
@@ -80,29 +102,40 @@ class Evaluation:
 
 
 def evaluate(
-    probabilities: NDArray[np.floating], labels: NDArray[np.int64], track_ids: list[str], *, genres: tuple[str, ...]
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    track_ids: list[str],
+    *,
+    chunk_indices: NDArray[np.int64],
+    genres: tuple[str, ...],
 ) -> Evaluation:
     """Compares a network's probabilities with the truth.
 
     Args:
-        probabilities: (n_chunks, n_genres).
+        probabilities: (n_chunks, n_genres), in the order of the split's records.
         labels: True label of each chunk, (n_chunks,).
         track_ids: Track of each chunk.
+        chunk_indices: Which of its track's candidates each chunk is, (n_chunks,).
         genres: In the order of the labels.
     """
     votes = vote(probabilities, track_ids)
     label_of = dict(zip(track_ids, labels.tolist(), strict=True))
     track_labels = np.asarray([label_of[track_id] for track_id in votes.track_ids])
+    predicted = probabilities.argmax(axis=1)
     of_truth = np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), 1e-7)  # as Keras clips it
     return Evaluation(
         genres=genres,
         cross_entropy=float(-np.log(of_truth).mean()),
-        raw_confusion=_confusion(labels, probabilities.argmax(axis=1), len(genres)),
+        raw_confusion=_confusion(labels, predicted, len(genres)),
         maximum_confusion=_confusion(track_labels, votes.maximum, len(genres)),
         majority_confusion=_confusion(track_labels, votes.majority, len(genres)),
         product_accuracy=float(np.mean(votes.product == track_labels)),
         track_labels=track_labels,
         votes=votes,
+        chunk_tracks=np.searchsorted(np.asarray(votes.track_ids), np.asarray(track_ids)),
+        chunk_indices=chunk_indices,
+        chunk_labels=predicted,
+        chunk_probabilities=probabilities.max(axis=1),
     )
 
 

@@ -94,9 +94,9 @@ def train(options: TrainOptions, manifest: Manifest) -> bool:
         front_end = FrontEnd.of(manifest)
         (options.output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
         metrics = _metrics(options, manifest, trained, seconds)
-        report = write_report(metrics, folder=options.output)
         text = json.dumps(metrics, indent=1, allow_nan=False)
         (options.output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
+        report = write_report(metrics, folder=options.output, data=options.data, manifest=manifest)
         _print_result(options, metrics, report)
         exported = export_model(load_model(options.output / MODEL_FILE), front_end, folder=options.export_folder)
     print(f"SavedModel  {exported}")
@@ -119,6 +119,8 @@ def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel",
         "corpus": {"name": manifest.corpus.name, "synthetic": manifest.corpus.synthetic},
         "final": trained.evaluation.to_dict(),
         "epochs": trained.epochs,
+        "steps": trained.steps,
+        "steps_per_epoch": trained.steps_per_epoch,
         "interrupted": trained.interrupted,
         "options": options.to_dict(),
         "model": {"name": trained.model.name, "parameters": trained.model.count_params()},

@@ -4,6 +4,7 @@ MODEL_FILE = "model.keras"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 REPORT_FILE = "report.html"
+SUMMARY_FILE = "summary.json"
 FRONT_END_FILE = "front_end.json"
 
 

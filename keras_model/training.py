@@ -17,6 +17,7 @@ from tfrecords.errors import UsageError
 from tfrecords.manifest import Manifest
 
 _EVALUATION_BATCH = 256
+_WINDOW_STEPS = 100
 
 
 class DivergedError(TrainingError):
@@ -32,6 +33,8 @@ class TrainedModel:
         evaluation: Of that network on the test split.
         epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and the test split's accuracies, overall
             and per genre.
+        steps: Per window of 100 steps the step at its end, and the means of loss, accuracy and cross-entropy over it.
+        steps_per_epoch: Number of steps an epoch.
         interrupted: Whether Ctrl-C ended it early.
         devices: What shared each batch.
     """
@@ -39,6 +42,8 @@ class TrainedModel:
     model: keras.Model
     evaluation: Evaluation
     epochs: list[dict[str, Any]]
+    steps: list[dict[str, float]]
+    steps_per_epoch: int
     interrupted: bool
     devices: list[str]
 
@@ -73,10 +78,38 @@ class EvaluateTracks(keras.callbacks.Callback):
         self.latest = None
 
 
+class StepWindows(keras.callbacks.Callback):
+    """Means of loss, accuracy and cross-entropy over windows of 100 train steps."""
+
+    _NAMES = ("loss", "accuracy", "cross_entropy")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[dict[str, float]] = []
+        self._n_steps = 0
+        self._sums = np.zeros(len(self._NAMES))
+        self._epoch_sums = np.zeros(len(self._NAMES))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keras' means begin anew."""
+        self._epoch_sums[:] = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Takes the step's own values out of Keras' means over the epoch so far."""
+        sums = (batch + 1) * np.asarray([(logs or {})[name] for name in self._NAMES])
+        self._sums += sums - self._epoch_sums
+        self._epoch_sums = sums
+        self._n_steps += 1
+        if self._n_steps % _WINDOW_STEPS == 0:
+            means = dict(zip(self._NAMES, (self._sums / _WINDOW_STEPS).tolist(), strict=True))
+            self.steps.append({"step": self._n_steps} | means)
+            self._sums[:] = 0.0
+
+
 def evaluate_model(model: keras.Model, split: SplitData, genres: tuple[str, ...]) -> Evaluation:
     """Runs a network over a split, in its order, and compares its probabilities with the truth."""
     probabilities = model.predict(split.ordered_batches(batch_size=_EVALUATION_BATCH), verbose=0)
-    return evaluate(np.asarray(probabilities), split.labels, split.track_ids, genres=genres)
+    return evaluate(np.asarray(probabilities), split.labels, split.track_ids, chunk_indices=split.chunk_indices, genres=genres)
 
 
 def build_model(options: TrainOptions, manifest: Manifest) -> keras.Model:
@@ -125,6 +158,8 @@ def fit(options: TrainOptions, manifest: Manifest, callbacks: list[keras.callbac
     with strategy.scope():
         model = build_model(options, manifest)
     track_accuracy = EvaluateTracks(test, manifest)
+    windows = StepWindows()
+    steps_per_epoch = train.n_batches(options.batch_size, n_replicas=len(devices))
     interrupted = False
     try:
         model.fit(
@@ -132,8 +167,8 @@ def fit(options: TrainOptions, manifest: Manifest, callbacks: list[keras.callbac
                 batch_size=options.batch_size, seed=options.seed, n_epochs=options.epochs, n_replicas=len(devices)
             ),
             epochs=options.epochs,
-            steps_per_epoch=train.n_batches(options.batch_size, n_replicas=len(devices)),
-            callbacks=[track_accuracy, *callbacks],
+            steps_per_epoch=steps_per_epoch,
+            callbacks=[windows, track_accuracy, *callbacks],
         )
     except KeyboardInterrupt:
         interrupted = True
@@ -141,6 +176,8 @@ def fit(options: TrainOptions, manifest: Manifest, callbacks: list[keras.callbac
         model=model,
         evaluation=track_accuracy.latest or evaluate_model(model, test, manifest.genres),
         epochs=track_accuracy.epochs,
+        steps=windows.steps,
+        steps_per_epoch=steps_per_epoch,
         interrupted=interrupted,
         devices=devices,
     )

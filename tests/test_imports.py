@@ -48,6 +48,7 @@ def test_only_the_pipeline_imports_beam() -> None:
         ("beam_pipeline.build_dataset, beam_pipeline.extract, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
         ("keras_model.augmentation, keras_model.run, keras_model.predict, train", ("tensorflow", "keras", "apache_beam")),
         ("beam_pipeline.extract, beam_pipeline.deform", ("librosa", "numba", "tensorflow")),
+        ("keras_model.summary", ("tensorflow", "keras", "apache_beam", "matplotlib", "jinja2")),
         ("run_pipeline", ("apache_beam", "tensorflow", "requests")),
         ("beam_pipeline.download", ("apache_beam", "tensorflow", "librosa", "numpy")),
         ("tfrecords.verify, tfrecords.show", ("apache_beam", "jinja2", "matplotlib", "tensorflow")),

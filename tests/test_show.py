@@ -1,17 +1,16 @@
 """`tfrecords.show`: the numbers on the screen, and the page of spectrograms."""
 
-import base64
 import dataclasses
 import io
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 
+from tests.html_page import Page
 from tests.tiny_dataset import GENRES, SPEC, TinyDataset
 from tfrecords import show
 from tfrecords.augmentation import AUGMENTATIONS
@@ -19,30 +18,6 @@ from tfrecords.log_mel_spec import PRESETS
 from tfrecords.mel_filter_bank import mel_filter_bank
 from tfrecords.sampling import sample_tracks
 from tfrecords.spectrogram_picture import SpectrogramAxes
-
-PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
-
-
-class Page(HTMLParser):
-    """The pictures of a page by their titles, what it loads, and its text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.pictures: dict[str, bytes] = {}
-        self.loads: list[str] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        source = values.get("src") or ""
-        if png := PNG.fullmatch(source):
-            self.pictures[values.get("alt") or ""] = base64.b64decode(png[1])
-        elif source or tag in ("link", "script", "iframe"):
-            self.loads.append(f"{tag} {source}")
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture

@@ -69,11 +69,25 @@ def test_no_chunks_are_refused() -> None:
 def test_accuracies_by_hand() -> None:
     """Track a (genre x) is right by chunks 2 of 3; track b (genre y) by 0 of 2."""
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.7, 0.3]])
-    evaluation = evaluate(probabilities, np.array([0, 0, 0, 1, 1]), ["a", "a", "a", "b", "b"], genres=("x", "y"))
+    labels, track_ids = np.array([0, 0, 0, 1, 1]), ["a", "a", "a", "b", "b"]
+    evaluation = evaluate(probabilities, labels, track_ids, chunk_indices=np.array([7, 2, 5, 1, 0]), genres=("x", "y"))
     assert evaluation.accuracies == {"raw": pytest.approx(2 / 5), "maximum": 0.5, "majority": 0.5}
     assert evaluation.raw_confusion.tolist() == [[2, 1], [2, 0]]
     assert evaluation.maximum_confusion.tolist() == [[1, 0], [1, 0]]
     assert evaluation.cross_entropy == pytest.approx(-np.log([0.9, 0.8, 0.3, 0.4, 0.3]).mean())
     values = evaluation.to_dict()
     assert values["per_genre"]["x"] == {"raw": pytest.approx(2 / 3), "maximum": 1.0, "majority": 1.0}
-    assert values["tracks"]["b"] == {"genre": "y", "maximum": "x", "majority": "x", "probability": pytest.approx(0.65)}
+    assert values["tracks"]["b"] == {
+        "genre": "y",
+        "maximum": "x",
+        "majority": "x",
+        "probability": pytest.approx(0.65),
+        "votes": [2, 0],
+        "chunks": {"index": [0, 1], "record": [4, 3], "label": [0, 0], "probability": [0.7, 0.6]},
+    }
+    assert values["tracks"]["a"]["chunks"] == {
+        "index": [2, 5, 7],
+        "record": [1, 2, 0],
+        "label": [0, 1, 0],
+        "probability": [0.8, 0.7, 0.9],
+    }

@@ -1,0 +1,94 @@
+"""Command line: `python -m keras_model.summary RUN... --output DIR` sums up finished runs in one report."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_model.comparable_runs import kind_of
+from keras_model.comparison import network_title
+from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
+from tfrecords.errors import UsageError
+
+_NEEDED = ("corpus", "final", "epochs", "interrupted", "options", "model", "dataset")
+
+
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_model.summary",
+        description="Sums up finished runs: means and standard deviations beside the published accuracies. The runs are of one "
+        "split with several seeds, or every fold of a cross-validation; of one network or several.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the summary; must not hold anything")
+    return parser.parse_args(arguments)
+
+
+def read_metrics(run: Path) -> dict[str, Any]:
+    """Reads what a finished run measured. Its `options.output` is the folder as it is named here.
+
+    Raises:
+        UsageError: If the folder holds no finished run.
+    """
+    path = run / METRICS_FILE
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{run} is no finished run: it has no {METRICS_FILE}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    lacking = [key for key in _NEEDED if key not in metrics] if isinstance(metrics, dict) else list(_NEEDED)
+    if lacking:
+        raise UsageError(f"{path} is damaged, or of another version: it lacks {', '.join(lacking)}")
+    metrics["options"]["output"] = str(run)
+    return metrics
+
+
+def by_network(runs: Sequence[Path]) -> Mapping[str, list[dict[str, Any]]]:
+    """The metrics of finished runs, by the name of their networks.
+
+    Raises:
+        UsageError: If a folder holds no finished run, or is named twice.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    seen = set()
+    for run in runs:
+        if run.resolve() in seen:
+            raise UsageError(f"{run} is named twice")
+        seen.add(run.resolve())
+        metrics = read_metrics(run)
+        groups.setdefault(network_title(metrics["model"]["name"]), []).append(metrics)
+    return groups
+
+
+def main(arguments: list[str]) -> int:
+    """Sums up runs.
+
+    Returns:
+        The exit status: 0, or 2 for runs or an output folder that cannot be used.
+    """
+    options = parse_options(arguments)
+    try:
+        if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
+            raise UsageError(f"the output {options.output} exists; choose another --output")
+        groups = by_network(options.runs)
+        kind = kind_of(groups)
+        # matplotlib takes a second to load: it comes after the runs have been looked at.
+        from keras_model.run_statistics import summarise
+        from keras_model.summary_report import write_summary
+        from keras_model.tables import to_text
+
+        report = write_summary(groups, kind=kind, folder=options.output)
+    except (UsageError, OSError) as error:
+        print(f"summary: {error}", file=sys.stderr)
+        return 2
+    print(to_text(summarise(groups, kind=kind)))
+    print(f"\nReport   {report}\nSummary  {options.output / SUMMARY_FILE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
