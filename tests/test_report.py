@@ -125,7 +125,7 @@ def test_rows_of_a_confusion_matrix_are_shares(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path: drawn.append(figure))
     confusion_matrix([[3, 1, 0], [0, 0, 0], [2, 2, 4]], GENRES, tmp_path / "x.png", unit="tracks")
     (axes,) = drawn[0].axes
-    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 0, 0], [0.25, 0.25, 0.5]])
+    np.testing.assert_allclose(axes.images[0].get_array(), np.array([[0.75, 0.25, 0.0], [0.0, 0.0, 0.0], [0.25, 0.25, 0.5]]))
     assert {text.get_text() for text in axes.texts} == {"75", "25", "50"}
 
 
