@@ -20,8 +20,9 @@ class Estimate:
     mean: float
     std: float | None = None
 
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" if self.std is None else f"{self.mean:.2f} ± {self.std:.2f}"
+    def text(self, *, digits: int = 2) -> str:
+        """The mean, and where there is one the standard deviation."""
+        return f"{self.mean:.{digits}f}" if self.std is None else f"{self.mean:.{digits}f} ± {self.std:.{digits}f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Comparison:
         for heading, networks in self.parts:
             cells.append([heading, *[""] * (len(cells[0]) - 1)])
             for row in chain.from_iterable(networks):
-                cells.append([f"  {row.label}", str(row.epochs), *(str(row.accuracies[key]) for key in ACCURACIES)])
+                cells.append([f"  {row.label}", str(row.epochs), *(row.accuracies[key].text() for key in ACCURACIES)])
         return "\n".join([self.title, "", *columns(cells), "", *self.notes])
 
 

@@ -38,7 +38,7 @@ def new_axes(path: Path, *, title: str, height: float, width: float = WIDTH_INCH
         figure.savefig(path)
 
 
-def wrapped(text: str, *, width: int = 56) -> str:
+def wrapped(text: str, *, width: int = 46) -> str:
     """A text in lines that fit a figure: nothing is cut off, for the end may be the word SYNTHETIC."""
     return textwrap.fill(text, width)
 
