@@ -6,21 +6,33 @@ from datetime import datetime
 from pathlib import Path
 
 from keras_model.argument_types import at_least_zero, keras_seed, positive
-from keras_model.networks.settings import NETWORKS, network_settings
-from keras_model.options import DEFAULT_DATA, TrainOptions
+from keras_model.cluster import Cluster
+from keras_model.networks.settings import NETWORKS
+from keras_model.options import DEFAULT_DATA, PRECISIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run import check_data, check_output, train
 from keras_model.run_folder import TrainingError
+from keras_model.run_options import RunOptions
 from tfrecords.errors import UsageError
 
+_NOT_GIVEN = object()
 
-def parse_options(arguments: list[str]) -> TrainOptions:
-    """Reads the command line."""
+
+def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None]:
+    """Reads the command line.
+
+    Returns:
+        The options; and what a run that is to be resumed was asked before.
+
+    Raises:
+        UsageError: If a run cannot be resumed, or not like that.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the dataset")
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")
     parser.add_argument("--model", choices=tuple(NETWORKS), default="shallow", help="network")
     parser.add_argument("--batchnorm", action="store_true", help="batch normalisation after each convolution; bbnn always has it")
     parser.add_argument("--epochs", type=positive(int), default=200, help="passes over the train split")
@@ -28,19 +40,35 @@ def parse_options(arguments: list[str]) -> TrainOptions:
     parser.add_argument("--learning-rate", type=positive(float), default=5e-5, help="of Adam")
     parser.add_argument("--l1", type=at_least_zero, help=f"L1 penalty on every kernel; where not given, {_own('l1')}")
     parser.add_argument("--dropout", type=at_least_zero, help=f"rate before the genre layer; where not given, {_own('dropout')}")
+    parser.add_argument("--label-smoothing", type=at_least_zero, default=0.0, help="share of each target that all genres get")
+    parser.add_argument(
+        "--ema", type=at_least_zero, default=0.0, help="momentum of the weights' moving average, which is evaluated and saved"
+    )
     parser.add_argument("--seed", type=keras_seed, default=0, help="of weights, order of samples and dropout")
     parser.add_argument("--cache-gib", type=at_least_zero, default=4.0, help="keep a split of up to this size in memory")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="what the layers compute in")
+    parser.add_argument(
+        "--xla", action=argparse.BooleanOptionalAction, help="compile the step with XLA; where not given, on GPUs only"
+    )
+    parser.add_argument(
+        "--sync-batchnorm", action=argparse.BooleanOptionalAction, default=True, help="statistics over all devices' samples"
+    )
+    parser.add_argument("--checkpoint-seconds", type=at_least_zero, default=60.0, help="time between checkpoints")
     parser.add_argument("--export", type=Path, help="folder for the SavedModel; <output>/export where not given")
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
-    values = parser.parse_args(arguments)
-    if values.dropout is not None and values.dropout >= 1:
-        parser.error(f"argument --dropout: must be less than 1, got {values.dropout}")
-    values.output = values.output or Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    try:
-        network_settings(values.model, batchnorm=values.batchnorm)
-    except UsageError as error:
-        parser.error(str(error))
-    return TrainOptions(**vars(values))
+    defaults = vars(parser.parse_args([]))
+    given = vars(parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(defaults, _NOT_GIVEN))))
+    given = {name: value for name, value in given.items() if value is not _NOT_GIVEN}
+    for name in ("dropout", "ema", "label_smoothing"):
+        if given.get(name, 0) >= 1:
+            parser.error(f"argument --{name.replace('_', '-')}: must be less than 1, got {given[name]}")
+    if run := given.pop("resume", None):
+        before = RunOptions.read(run)
+        return before.resumed(given), before
+    given.setdefault("output", Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S"))
+    options = TrainOptions(**{name: value for name, value in (defaults | given).items() if name != "resume"})
+    options.check()
+    return options, None
 
 
 def _own(setting: str) -> str:
@@ -51,16 +79,25 @@ def main(arguments: list[str]) -> int:
     """Trains a network.
 
     Returns:
-        The exit status: 0; 1 for a training that diverged or a SavedModel that was not published; 2 for data or an output folder
-        that cannot be used; 130 for Ctrl-C, after which everything is written as far as the training went.
+        The exit status: 0, also where the run to resume is finished already; 1 for a training that diverged or lost a worker, or
+        a SavedModel that was not published; 2 for options, data or an output folder that cannot be used; 130 for Ctrl-C, after
+        which everything is written as far as the training went.
     """
-    options = parse_options(arguments)
     try:
+        options, resumed = parse_options(arguments)
+        if resumed is not None and resumed.finished and options.epochs == resumed.options.epochs:
+            print(f"{options.output} is finished: {options.epochs} epochs. --epochs with a higher number prolongs it.")
+            return 0
         manifest = check_data(options)
-        check_output(options)
+        if resumed is None:
+            check_output(options)
+        else:
+            resumed.check_data(manifest)
+        if (n_workers := Cluster.from_environment().n_workers) > 1:
+            print(f"Workers  waiting for all {n_workers}", flush=True)
         # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
         load_tensorflow(verbose=options.verbose)
-        interrupted = train(options, manifest)
+        interrupted = train(options, manifest, resumed=resumed)
     except UsageError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -68,7 +105,7 @@ def main(arguments: list[str]) -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ntrain.py: interrupted; nothing was saved", file=sys.stderr)
+        print("\ntrain.py: interrupted; nothing was saved but checkpoints, if there were any (--resume)", file=sys.stderr)
         return 130
     return 130 if interrupted else 0
 

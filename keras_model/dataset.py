@@ -1,8 +1,10 @@
 """Shards to tf.data. Shapes, labels and shard names come from the dataset's manifest alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -38,25 +40,74 @@ class SplitData:
     chunk_indices: NDArray[np.int64]
     cached: tf.Tensor | None
 
-    def n_batches(self, batch_size: int, *, n_replicas: int = 1) -> int:
-        """Batches an epoch; the last may be smaller."""
-        return math.ceil(self._n_samples(batch_size, n_replicas) / batch_size)
+    @classmethod
+    def from_arrays(
+        cls,
+        log_mels: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        track_ids: Sequence[str],
+        chunk_indices: NDArray[np.integer],
+    ) -> Self:
+        """A split that lies in memory.
 
-    def training_batches(self, *, batch_size: int, seed: int, n_epochs: int, n_replicas: int = 1) -> tf.data.Dataset:
-        """Batches of (log-mel (batch, n_mels, n_frames, 1), label (batch,)) for epochs 0 to n_epochs − 1, one after the other.
+        Args:
+            log_mels: (n_records, n_mels, n_frames).
+            labels: (n_records,).
+            track_ids: Track of each record.
+            chunk_indices: Which of its track's candidate chunks each record is, (n_records,).
+
+        Raises:
+            ValueError: If they are not of one length.
+        """
+        n_others = len(labels), len(track_ids), len(chunk_indices)
+        if set(n_others) != {len(log_mels)}:
+            raise ValueError(f"need a label, a track and a chunk index for each of {len(log_mels)} log-mels, got {n_others}")
+        with tf.device("CPU:0"):
+            cached = tf.constant(log_mels[..., np.newaxis], tf.float32)
+        return cls(
+            shape=(log_mels.shape[1], log_mels.shape[2]),
+            files=[],
+            n_records=len(log_mels),
+            labels=labels.astype(np.int64),
+            track_ids=list(track_ids),
+            chunk_indices=chunk_indices.astype(np.int64),
+            cached=cached,
+        )
+
+    def n_batches(self, batch_size: int) -> int:
+        """Batches an epoch; the last may be smaller."""
+        return math.ceil(self.n_records / batch_size)
+
+    def training_batches(self, *, batch_size: int, n_genres: int, seed: int, epoch: int, first_step: int = 0) -> tf.data.Dataset:
+        """The batches of an epoch, from any one on.
 
         The order of the samples is a function of (seed, epoch) alone; another one for a cached split than for a streamed one.
-        Replicas share a batch evenly: an epoch leaves out as many of its last samples as its last batch has too many.
-        """
-        n_samples = self._n_samples(batch_size, n_replicas)
-        epoch = self._cached_epoch if self.cached is not None else self._streamed_epoch
-        samples = tf.data.Dataset.range(n_epochs).flat_map(
-            lambda number: epoch(number, seed=seed).take(n_samples).batch(batch_size)
-        )
-        return samples.map(self._samples, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def _n_samples(self, batch_size: int, n_replicas: int) -> int:
-        return self.n_records - self.n_records % batch_size % n_replicas
+        Args:
+            batch_size: Samples per batch; the last one may have fewer, so that an epoch has every sample once.
+            n_genres: Length of a target.
+            seed: Of the run.
+            epoch: From 0.
+            first_step: Batches of the epoch that are left out. A streamed split is read through up to there.
+
+        Returns:
+            (log_mels (batch, n_mels, n_frames, 1) float32, targets (batch, n_genres) float32), a target being one-hot.
+        """
+        samples = self._ordered(seed, epoch).skip(first_step * batch_size).batch(batch_size)
+
+        def parse(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            log_mels, labels = self._samples(batch)
+            return log_mels, tf.one_hot(labels, n_genres)
+
+        return samples.map(parse, tf.data.AUTOTUNE)
+
+    def tracks_of_batch(self, *, batch_size: int, seed: int, epoch: int, step: int) -> list[str]:
+        """The tracks that have samples in a batch of `training_batches`, each once, in their order there."""
+        batch = next(iter(self._ordered(seed, epoch).skip(step * batch_size).batch(batch_size)))
+        if self.cached is not None:
+            return list(dict.fromkeys(self.track_ids[row] for row in batch.numpy()))
+        track_ids = schema.parse_batch(batch, shape=self.shape)[schema.TRACK_ID].numpy()
+        return list(dict.fromkeys(track_id.decode() for track_id in track_ids))
 
     def ordered_batches(self, *, batch_size: int) -> tf.data.Dataset:
         """Batches of log-mels (batch, n_mels, n_frames, 1), once, in the order of the shards."""
@@ -65,17 +116,21 @@ class SplitData:
         records = tf.data.TFRecordDataset(self.files).batch(batch_size)
         return records.map(lambda serialized: self._samples(serialized)[0], tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def _cached_epoch(self, epoch: tf.Tensor, *, seed: int) -> tf.data.Dataset:
-        """The rows of the cache, in the epoch's order."""
-        order = tf.random.experimental.stateless_shuffle(tf.range(self.n_records), seed=_epoch_seed(seed, epoch))
+    def _ordered(self, seed: int, epoch: int) -> tf.data.Dataset:
+        """The samples of an epoch in its order: rows of the cache, or serialized records."""
+        epoch_seed = tf.constant([seed, epoch], tf.int64)
+        with tf.device("CPU:0"):
+            return self._cached_epoch(epoch_seed) if self.cached is not None else self._streamed_epoch(epoch_seed)
+
+    def _cached_epoch(self, epoch_seed: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.n_records), seed=epoch_seed)
         return tf.data.Dataset.from_tensor_slices(order)
 
-    def _streamed_epoch(self, epoch: tf.Tensor, *, seed: int) -> tf.data.Dataset:
-        """Serialized records: shards in another order each epoch, several read at a time, and blocks of records shuffled.
+    def _streamed_epoch(self, epoch_seed: tf.Tensor) -> tf.data.Dataset:
+        """Shards in another order each epoch, several read at a time, and blocks of records shuffled.
 
         Records of a shard are already in random order, so that neighbours are of different tracks.
         """
-        epoch_seed = _epoch_seed(seed, epoch)
         order = tf.random.experimental.stateless_shuffle(tf.range(len(self.files)), seed=epoch_seed)
         files = tf.data.Dataset.from_tensor_slices(tf.gather(self.files, order))
         records = files.interleave(tf.data.TFRecordDataset, cycle_length=_OPEN_SHARDS, num_parallel_calls=2, deterministic=True)
@@ -92,10 +147,6 @@ class SplitData:
             return tf.gather(self.cached, batch), tf.gather(tf.constant(self.labels), batch)
         record = schema.parse_batch(batch, shape=self.shape)
         return record[schema.LOG_MEL][..., tf.newaxis], record[schema.LABEL]
-
-
-def _epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.constant(seed, tf.int64), epoch])
 
 
 def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: float, for_training: bool = False) -> SplitData:

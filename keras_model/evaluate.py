@@ -77,7 +77,8 @@ def main(arguments: list[str]) -> int:
         return 2
     load_tensorflow(verbose=options.verbose)
     from keras_model.dataset import load_split
-    from keras_model.training import evaluate_model, load_model
+    from keras_model.split_evaluation import evaluate_model
+    from keras_model.training import load_model
 
     try:
         model = load_model(options.run / MODEL_FILE)

@@ -1,12 +1,14 @@
 """What a training run is asked to do."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from keras_model.networks.settings import NetworkSettings, network_settings
 
 DEFAULT_DATA = Path("data/tfrecords")
+PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +25,21 @@ class TrainOptions:
         learning_rate: Of Adam.
         l1: L1 penalty on every kernel; None for the network's own.
         dropout: Rate before the genre layer; None for the network's own.
+        label_smoothing: Share of each target that the loss spreads over all genres.
+        ema: Momentum of the moving average of the weights, which is what is evaluated and saved; 0 for the weights themselves.
         seed: Of the weights, the order of the samples and dropout.
         cache_gib: A split whose log-mels take no more is kept in memory, a larger one is streamed; in GiB.
+        precision: What the layers compute in, one of PRECISIONS; weights and softmax are float32 in all but float64. The saved
+            network is float32.
+        xla: Whether XLA compiles the step; None for on GPUs.
+        sync_batchnorm: Whether batch normalisation takes its statistics from the whole batch, also where devices share it.
+        checkpoint_seconds: Time between checkpoints.
         export: Folder for the SavedModel; None for `output/export`.
         verbose: Whether TensorFlow's own messages are shown.
     """
 
-    data: Path
-    output: Path
+    data: Path = DEFAULT_DATA
+    output: Path = Path("runs")
     model: str = "shallow"
     batchnorm: bool = False
     epochs: int = 200
@@ -38,8 +47,14 @@ class TrainOptions:
     learning_rate: float = 5e-5
     l1: float | None = None
     dropout: float | None = None
+    label_smoothing: float = 0.0
+    ema: float = 0.0
     seed: int = 0
     cache_gib: float = 4.0
+    precision: str = "float32"
+    xla: bool | None = None
+    sync_batchnorm: bool = True
+    checkpoint_seconds: float = 60.0
     export: Path | None = None
     verbose: bool = False
 
@@ -57,7 +72,26 @@ class TrainOptions:
         """
         return network_settings(self.model, batchnorm=self.batchnorm, l1=self.l1, dropout=self.dropout)
 
+    def check(self) -> None:
+        """Refuses options that exclude each other.
+
+        Raises:
+            UsageError: Naming them.
+        """
+        network_settings(self.model, batchnorm=self.batchnorm)
+
     def to_dict(self) -> dict[str, Any]:
-        """The options as `metrics.json` holds them, with the network's own settings where none were given."""
-        values = asdict(self) | asdict(self.network) | {"export": self.export_folder}
+        """The options as `options.json` holds them."""
+        values = asdict(self) | {"export": self.export_folder}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_dict` gave.
+
+        Raises:
+            KeyError: If a folder is missing.
+            TypeError: If there is an unknown option.
+        """
+        options: dict[str, Any] = {**values, **{name: Path(values[name]) for name in ("data", "output", "export")}}
+        return cls(**options)

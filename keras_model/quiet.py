@@ -38,14 +38,11 @@ def load_tensorflow(*, verbose: bool = False) -> None:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects use
     if verbose:
-        import tensorflow
-
+        _start()
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with _native_stderr_kept_back():
-        import tensorflow
-
-        tensorflow.zeros(())  # the first operation starts the devices, which are announced too
+        _start()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(keras|tensorflow)(\.|$)")
@@ -58,3 +55,12 @@ def load_tensorflow_io() -> Any:
         import tensorflow_io
 
     return tensorflow_io
+
+
+def _start() -> None:
+    import tensorflow
+
+    from keras_model.devices import make_strategy
+
+    make_strategy()  # on several machines it must come before the first operation, and waits for the other workers
+    tensorflow.zeros(())  # the first operation starts the devices, which are announced too

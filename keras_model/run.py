@@ -1,18 +1,29 @@
 """A whole training run: data checked, network trained, everything written to the run's folder."""
 
+import dataclasses
 import json
 import platform
+import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_model.checkpoints import Checkpoints
+from keras_model.cluster import Cluster
 from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
-from keras_model.run_folder import FRONT_END_FILE, HISTORY_FILE, METRICS_FILE, MODEL_FILE
+from keras_model.run_folder import (
+    CHECKPOINT_FOLDER,
+    FRONT_END_FILE,
+    HISTORY_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    TENSORBOARD_FOLDER,
+)
+from keras_model.run_options import RunOptions
 from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
@@ -29,8 +40,8 @@ def check_data(options: TrainOptions) -> Manifest:
     """Reads the dataset's manifest and checks its shards.
 
     Raises:
-        DatasetError: If there is no whole dataset, with the command that makes one; if it was made with another spec than its
-            preset has here; or if its splits share tracks, audio or groups.
+        DatasetError: If there is no whole dataset, with the command that makes one; if it was made with another spec than the
+            preset of that name has here; or if its splits share tracks, audio or groups.
     """
     if not (options.data / MANIFEST_FILE).is_file():
         output = () if options.data == DEFAULT_DATA else ("--output", options.data)
@@ -39,7 +50,7 @@ def check_data(options: TrainOptions) -> Manifest:
         raise DatasetError(f"no dataset: {there}; make one with: {command}")
     manifest = read_dataset(options.data)
     preset = PRESETS.get(manifest.preset)
-    if preset != manifest.spec:
+    if preset is not None and preset != manifest.spec:
         raise DatasetError(f"{options.data} was made with another spec than preset {manifest.preset!r} has in this version")
     refuse_leaks(options.data)
     return manifest
@@ -48,9 +59,13 @@ def check_data(options: TrainOptions) -> Manifest:
 def check_output(options: TrainOptions) -> None:
     """Refuses an output folder that holds anything, for a run is never mixed with another, and an export folder that is none.
 
+    On several machines only the chief writes, and looks.
+
     Raises:
         UsageError: Naming the folder.
     """
+    if not Cluster.from_environment().is_chief:
+        return
     if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
         raise UsageError(f"the output {options.output} exists; choose another --output")
     for folder in (options.output, options.export_folder):
@@ -60,47 +75,89 @@ def check_output(options: TrainOptions) -> None:
             raise UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def train(options: TrainOptions, manifest: Manifest) -> bool:
-    """Trains, writes the run's folder and tells what came out.
+def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | None = None) -> bool:
+    """Trains, writes the run's folder and tells what came out. On several machines, only the chief does more than to train.
+
+    Args:
+        options: Of the run.
+        manifest: Of its dataset, whose shards have been checked.
+        resumed: What the run was asked to do before, where this goes on with one.
 
     Returns:
         Whether Ctrl-C ended the training early; everything is written all the same.
 
     Raises:
+        UsageError: If the devices cannot train as asked, or the run cannot be prolonged.
         DivergedError: If the loss became no number.
         ExportError: If the SavedModel was not published; everything else was written.
     """
     import keras  # heavy; `check_data` comes before TensorFlow is loaded
 
+    from keras_model.dataset import load_split
+    from keras_model.devices import device_names
     from keras_model.export import export_model
     from keras_model.report import write_report
-    from keras_model.training import fit, load_model
+    from keras_model.training import check_prolongation, fit, load_model
 
-    note = ": accuracies on it say nothing about music" if manifest.corpus.synthetic else ""
-    print(
-        f"Data     {manifest.corpus.title}{note}; preset {manifest.preset}, fingerprint {manifest.fingerprint[:16]}", flush=True
+    is_chief = Cluster.from_environment().is_chief
+    if is_chief:
+        note = ": accuracies on it say nothing about music" if manifest.corpus.synthetic else ""
+        print(
+            f"Data     {manifest.corpus.title}{note}; preset {manifest.preset}, fingerprint {manifest.fingerprint[:16]}",
+            flush=True,
+        )
+        print(f"Devices  {', '.join(device_names())}", flush=True)
+    cache_bytes = options.cache_gib * 2**30
+    train_split = load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True)
+    if resumed is not None:
+        check_prolongation(resumed.options, options, train_split.n_batches(options.batch_size))
+    run_options = RunOptions(options=options, fingerprint=manifest.fingerprint)
+    checkpoints = Checkpoints(
+        options.output / CHECKPOINT_FOLDER, identity=run_options.identity, seconds=options.checkpoint_seconds
     )
-    started = time.monotonic()
-    callbacks = [
-        keras.callbacks.CSVLogger(options.output / HISTORY_FILE),
-        keras.callbacks.TensorBoard(options.output / "tensorboard"),
-    ]
-    trained = fit(options, manifest, callbacks)
-    seconds = time.monotonic() - started
+    start = checkpoints.newest() if resumed is not None else None
+    if is_chief:
+        run_options.write()
+        # A resumption tells the callbacks of all epochs before it, so that these files are whole again.
+        shutil.rmtree(options.output / TENSORBOARD_FOLDER, ignore_errors=True)
+        if resumed is not None and start is None:
+            print("Resumed  from the beginning, for there is no checkpoint that can be used", flush=True)
+    trained = fit(
+        options,
+        train=train_split,
+        test=load_split(options.data, manifest, "test", cache_bytes=cache_bytes),
+        genres=manifest.genres,
+        standardization=manifest.standardization,
+        synthetic=manifest.corpus.synthetic,
+        callbacks=[
+            keras.callbacks.CSVLogger(options.output / HISTORY_FILE),
+            keras.callbacks.TensorBoard(options.output / TENSORBOARD_FOLDER),
+        ]
+        if is_chief
+        else [],
+        checkpoints=checkpoints,
+        start=start,
+        show_progress=is_chief,
+    )
+    if not is_chief:
+        return trained.interrupted
     with _ctrl_c_ignored():  # it takes seconds, and a second Ctrl-C must not cost what the first one saves
         if trained.interrupted:
             print("\nInterrupted: saving what was trained so far.", flush=True)
         trained.model.save(options.output / MODEL_FILE)
         front_end = FrontEnd.of(manifest)
         (options.output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
-        metrics = _metrics(options, manifest, trained, seconds)
+        metrics = _metrics(options, manifest, trained)
         text = json.dumps(metrics, indent=1, allow_nan=False)
         (options.output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
         report = write_report(metrics, folder=options.output, data=options.data, manifest=manifest)
         _print_result(options, metrics, report)
         exported = export_model(load_model(options.output / MODEL_FILE), front_end, folder=options.export_folder)
+        dataclasses.replace(run_options, finished=not trained.interrupted).write()
     print(f"SavedModel  {exported}")
     print(f"Classify    {python_command('-m', 'keras_model.predict', options.output, 'FILE.wav')}")
+    if trained.interrupted:
+        print(f"Go on       {python_command('train.py', '--resume', options.output)}")
     return trained.interrupted
 
 
@@ -113,7 +170,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel", seconds: float) -> dict[str, Any]:
+def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel") -> dict[str, Any]:
     """What `metrics.json` holds."""
     return {
         "corpus": {"name": manifest.corpus.name, "synthetic": manifest.corpus.synthetic},
@@ -122,7 +179,7 @@ def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel",
         "steps": trained.steps,
         "steps_per_epoch": trained.steps_per_epoch,
         "interrupted": trained.interrupted,
-        "options": options.to_dict(),
+        "options": options.to_dict() | dataclasses.asdict(options.network),  # with the network's own where none were given
         "model": {"name": trained.model.name, "parameters": trained.model.count_params()},
         "dataset": {
             "fingerprint": manifest.fingerprint,
@@ -131,7 +188,7 @@ def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel",
             "genres": manifest.genres,
             "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
         },
-        "training_seconds": seconds,
+        "training_seconds": trained.seconds,
         "devices": trained.devices,
         "versions": _versions(),
     }

@@ -1,5 +1,8 @@
 """The names of what lies in a run's folder, and the error of a run that could not fill it."""
 
+OPTIONS_FILE = "options.json"
+CHECKPOINT_FOLDER = "checkpoints"
+TENSORBOARD_FOLDER = "tensorboard"
 MODEL_FILE = "model.keras"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_model.atomic_file import write_atomically
 from keras_model.comparable_runs import Groups, SummaryKind
 from keras_model.figures import confusion_matrix
 from keras_model.published import ACCURACIES, SOURCES
@@ -15,6 +14,7 @@ from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE
 from keras_model.run_statistics import summarise
 from keras_model.summary_figures import comparison_figure, genre_points, mean_curves
 from keras_model.tables import comparisons, percent
+from keras_model.whole_file import write_whole
 
 
 def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
@@ -54,7 +54,7 @@ def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
         sources=SOURCES,
         percent=percent,
     )
-    write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_whole(folder / SUMMARY_FILE, (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode())
     return report
 
 

@@ -1,27 +1,27 @@
 """Training: network, optimiser and data under one distribution strategy, and an evaluation after every epoch."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
+from keras_model.checkpoints import Checkpoint, Checkpoints
 from keras_model.classifiers import build_classifier
-from keras_model.dataset import SplitData, load_split
-from keras_model.evaluation import Evaluation, evaluate
+from keras_model.dataset import SplitData
+from keras_model.devices import device_names, has_gpus, make_strategy
+from keras_model.evaluation import Evaluation
+from keras_model.interruption import ctrl_c_noted
+from keras_model.optimizer import build_optimizer, evaluation_weights
 from keras_model.options import TrainOptions
-from keras_model.run_folder import TrainingError
+from keras_model.progress import Progress
+from keras_model.split_evaluation import SplitEvaluator, evaluate_model
+from keras_model.train_state import TrainState
+from keras_model.train_step import TrainStep, batch_normalizations
+from keras_model.training_loop import Augment, TrainingLoop
 from tfrecords.errors import UsageError
-from tfrecords.manifest import Manifest
-
-_EVALUATION_BATCH = 256
-_WINDOW_STEPS = 100
-
-
-class DivergedError(TrainingError):
-    """A training whose loss is no number any more."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,12 +29,14 @@ class TrainedModel:
     """What training ends with.
 
     Attributes:
-        model: The network after its last step.
+        model: The network after its last step, with `--ema` with the averaged weights: in float32, and held by no strategy.
         evaluation: Of that network on the test split.
         epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and the test split's accuracies, overall
             and per genre.
-        steps: Per window of 100 steps the step at its end, and the means of loss, accuracy and cross-entropy over it.
-        steps_per_epoch: Number of steps an epoch.
+        steps: Per hundred steps the number of steps at their end ("step"), and loss, accuracy and cross-entropy over them; the
+            last ones may be fewer.
+        steps_per_epoch: Batches in an epoch.
+        seconds: That it took, over all of its resumptions.
         interrupted: Whether Ctrl-C ended it early.
         devices: What shared each batch.
     """
@@ -42,151 +44,160 @@ class TrainedModel:
     model: keras.Model
     evaluation: Evaluation
     epochs: list[dict[str, Any]]
-    steps: list[dict[str, float]]
+    steps: list[dict[str, Any]]
     steps_per_epoch: int
+    seconds: float
     interrupted: bool
     devices: list[str]
 
 
-class EvaluateTracks(keras.callbacks.Callback):
-    """After every epoch, the three accuracies on the test split; they join the epoch's logs.
-
-    For a synthetic corpus `synthetic` joins them too, so that progress bar, history.csv and TensorBoard say so.
-    """
-
-    def __init__(self, test: SplitData, manifest: Manifest) -> None:
-        super().__init__()
-        self._test = test
-        self._manifest = manifest
-        self.epochs: list[dict[str, Any]] = []
-        self.latest: Evaluation | None = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Evaluates; must stand before the callbacks that write the logs."""
-        assigned = logs if logs is not None else {}
-        if not np.isfinite(assigned["loss"]):
-            raise DivergedError(f"the loss became {assigned['loss']} in epoch {epoch + 1}; a lower --learning-rate may help")
-        evaluation = self.latest = evaluate_model(self.model, self._test, self._manifest.genres)
-        assigned |= {f"test_{name}": value for name, value in evaluation.accuracies.items()}
-        assigned["test_cross_entropy"] = evaluation.cross_entropy
-        if self._manifest.corpus.synthetic:
-            assigned["synthetic"] = 1.0
-        self.epochs.append({name: float(value) for name, value in assigned.items()} | {"per_genre": evaluation.per_genre})
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """The latest evaluation is of another network from now on."""
-        self.latest = None
-
-
-class StepWindows(keras.callbacks.Callback):
-    """Means of loss, accuracy and cross-entropy over windows of 100 train steps."""
-
-    _NAMES = ("loss", "accuracy", "cross_entropy")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps: list[dict[str, float]] = []
-        self._n_steps = 0
-        self._sums = np.zeros(len(self._NAMES))
-        self._epoch_sums = np.zeros(len(self._NAMES))
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Keras' means begin anew."""
-        self._epoch_sums[:] = 0.0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Takes the step's own values out of Keras' means over the epoch so far."""
-        sums = (batch + 1) * np.asarray([(logs or {})[name] for name in self._NAMES])
-        self._sums += sums - self._epoch_sums
-        self._epoch_sums = sums
-        self._n_steps += 1
-        if self._n_steps % _WINDOW_STEPS == 0:
-            means = dict(zip(self._NAMES, (self._sums / _WINDOW_STEPS).tolist(), strict=True))
-            self.steps.append({"step": self._n_steps} | means)
-            self._sums[:] = 0.0
-
-
-def evaluate_model(model: keras.Model, split: SplitData, genres: tuple[str, ...]) -> Evaluation:
-    """Runs a network over a split, in its order, and compares its probabilities with the truth."""
-    probabilities = model.predict(split.ordered_batches(batch_size=_EVALUATION_BATCH), verbose=0)
-    return evaluate(np.asarray(probabilities), split.labels, split.track_ids, chunk_indices=split.chunk_indices, genres=genres)
-
-
-def build_model(options: TrainOptions, manifest: Manifest) -> keras.Model:
-    """The network that the options name, for a dataset, compiled as in the paper."""
-    model = build_classifier(
+def build_model(
+    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
+) -> keras.Model:
+    """The network that the options name."""
+    return build_classifier(
         options.model,
-        manifest.spec.shape,
-        n_genres=len(manifest.genres),
+        shape,
+        n_genres=n_genres,
         batchnorm=options.batchnorm,
         l1=options.l1,
         dropout=options.dropout,
-        standardization=manifest.standardization,
+        synchronized=options.sync_batchnorm,
+        standardization=standardization,
     )
-    model.compile(
-        optimizer=keras.optimizers.Adam(options.learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy")],
-    )
-    return model
 
 
-def fit(options: TrainOptions, manifest: Manifest, callbacks: list[keras.callbacks.Callback]) -> TrainedModel:
-    """Trains a network on a dataset's train split.
+def fit(
+    options: TrainOptions,
+    *,
+    train: SplitData,
+    test: SplitData,
+    genres: tuple[str, ...],
+    standardization: Mapping[str, Any] | None = None,
+    synthetic: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    augment: Augment | None = None,
+    checkpoints: Checkpoints | None = None,
+    start: Checkpoint | None = None,
+    show_progress: bool = True,
+    max_steps_per_call: int = 100,
+) -> TrainedModel:
+    """Trains a network; may be called several times in one process.
 
     Args:
-        options: Of the run; `options.data` has been checked against the manifest.
-        manifest: The dataset's.
-        callbacks: See each epoch's logs with the test split's accuracies in them.
+        options: Of the run; its folders are not looked at.
+        train: What to train on.
+        test: What to evaluate on after every epoch.
+        genres: In the order of the labels.
+        standardization: `mean` and `std` of the train split; None for none.
+        synthetic: Whether the epochs' logs say that the corpus is synthetic.
+        callbacks: See each epoch's logs, with the test split's accuracies in them. One call of TensorFlow runs about a fifth of a
+            second's steps; `on_train_batch_end` comes after it, with the last one's number. On a resumption the callbacks first
+            get the logs of the epochs that were finished before, so that what they write is whole.
+        augment: Called once per epoch as `augment(batches, epoch=…, first_step=…)`, where `batches` are the epoch's global
+            batches (log_mels, targets) from its step `first_step` on; returns them augmented. What it does to a batch must
+            follow from epoch and step alone, for a resumed run has to do the same again.
+        checkpoints: Where the training's state is kept, while it lasts and at its end; None for nowhere.
+        start: The state to go on from, of a training of the same options and data; None to begin one.
+        show_progress: Whether Keras' progress bar is shown.
+        max_steps_per_call: Never more steps than this in one call of TensorFlow.
 
     Returns:
         The network, also where Ctrl-C ended the training early.
 
     Raises:
-        UsageError: If the devices cannot share a batch evenly.
+        UsageError: If the devices cannot train as asked, or `start` is of another network.
         DivergedError: If the loss is no number any more.
+        TrainingError: If a worker on another machine is lost.
     """
+    strategy = make_strategy()
     keras.utils.set_random_seed(options.seed)
-    cache_bytes = options.cache_gib * 2**30
-    train = load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True)
-    test = load_split(options.data, manifest, "test", cache_bytes=cache_bytes)
-    devices = _devices()
-    if options.batch_size % len(devices):
-        raise UsageError(f"the batch size must be a multiple of {len(devices)}, the number of devices, got {options.batch_size}")
-    print(f"Devices  {', '.join(devices)}", flush=True)
-    strategy = tf.distribute.MirroredStrategy(devices)
-    with strategy.scope():
-        model = build_model(options, manifest)
-    track_accuracy = EvaluateTracks(test, manifest)
-    windows = StepWindows()
-    steps_per_epoch = train.n_batches(options.batch_size, n_replicas=len(devices))
-    interrupted = False
-    try:
-        model.fit(
-            train.training_batches(
-                batch_size=options.batch_size, seed=options.seed, n_epochs=options.epochs, n_replicas=len(devices)
-            ),
-            epochs=options.epochs,
-            steps_per_epoch=steps_per_epoch,
-            callbacks=[windows, track_accuracy, *callbacks],
-        )
-    except KeyboardInterrupt:
-        interrupted = True
-    return TrainedModel(
+    progress = Progress(steps_per_epoch=train.n_batches(options.batch_size))
+    network: dict[str, Any] = {"shape": train.shape, "n_genres": len(genres), "standardization": standardization}
+    with strategy.scope(), _dtype_policy(options.precision):
+        model = build_model(options, **network)
+        optimizer = build_optimizer(options, options.epochs * progress.steps_per_epoch)
+        model.compile(optimizer, auto_scale_loss=False)  # for callbacks that look at the optimiser; Keras trains nothing
+        optimizer.build(model.trainable_variables)
+    _refuse_empty_shares(model, train.n_records % options.batch_size or options.batch_size, strategy.num_replicas_in_sync)
+    xla = _use_xla(options, model, strategy.num_replicas_in_sync)
+    loop = TrainingLoop(
+        options=options,
         model=model,
-        evaluation=track_accuracy.latest or evaluate_model(model, test, manifest.genres),
-        epochs=track_accuracy.epochs,
-        steps=windows.steps,
-        steps_per_epoch=steps_per_epoch,
-        interrupted=interrupted,
-        devices=devices,
+        train=train,
+        n_genres=len(genres),
+        synthetic=synthetic,
+        state=TrainState(model, strategy),
+        step=TrainStep(model, optimizer, strategy, label_smoothing=options.label_smoothing, xla=xla),
+        evaluator=SplitEvaluator(model, test, genres, strategy=strategy, xla=xla),
+        callbacks=callbacks,
+        augment=augment,
+        checkpoints=checkpoints,
+        start=start,
+        show_progress=show_progress,
+        max_steps_per_call=max_steps_per_call,
+        progress=progress,
+    )
+    with ctrl_c_noted() as wish_to_end:
+        loop.run(wish_to_end)
+        evaluation = loop.evaluate()
+        trained = build_model(options, **network)
+        with evaluation_weights(model, optimizer):
+            trained.set_weights(model.get_weights())
+        if options.precision != "float32":
+            evaluation = evaluate_model(trained, test, genres)
+    return TrainedModel(
+        model=trained,
+        evaluation=evaluation,
+        epochs=loop.progress.epochs,
+        steps=loop.progress.all_steps(),
+        steps_per_epoch=progress.steps_per_epoch,
+        seconds=loop.progress.seconds,
+        interrupted=loop.interrupted,
+        devices=device_names(),
     )
 
 
-def _devices() -> list[str]:
-    """All visible GPUs, or the one CPU."""
-    n_gpus = len(tf.config.list_physical_devices("GPU"))
-    return [f"GPU:{index}" for index in range(n_gpus)] or ["CPU:0"]
+def check_prolongation(before: TrainOptions, options: TrainOptions, steps_per_epoch: int) -> None:
+    """Refuses more epochs for a run whose steps so far would have been others, had it been asked for as many at its start.
+
+    Raises:
+        UsageError: If the optimiser depends on the length of the training.
+    """
+    optimizers = [build_optimizer(options, epochs * steps_per_epoch) for epochs in (before.epochs, options.epochs)]
+    if optimizers[0].get_config() != optimizers[1].get_config():
+        raise UsageError(f"--epochs cannot prolong {options.output}: its learning rate depends on the number of epochs")
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers that are made within it compute as `name` says; what a run trains, not what it saves."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _use_xla(options: TrainOptions, model: keras.Model, n_replicas: int) -> bool:
+    """As asked for; where nothing was, on GPUs, where it is faster (on CPUs it was measured to be slower)."""
+    talks = n_replicas > 1 and any(layer.synchronized for layer in batch_normalizations(model))
+    if talks and options.xla:
+        raise UsageError(
+            f"--xla cannot compile batch normalisation that {n_replicas} devices synchronise: "
+            "leave it out, or give up the synchronisation with --no-sync-batchnorm"
+        )
+    return has_gpus() and not talks if options.xla is None else options.xla
+
+
+def _refuse_empty_shares(model: keras.Model, n_last: int, n_replicas: int) -> None:
+    """No sample has no statistics."""
+    if n_last < n_replicas and any(not layer.synchronized for layer in batch_normalizations(model)):
+        raise UsageError(
+            f"--no-sync-batchnorm needs a sample for each of {n_replicas} devices in every batch, the last one has {n_last}: "
+            "choose another --batch-size, or leave it out"
+        )
 
 
 def load_model(path: Path) -> Any:

@@ -22,7 +22,8 @@ from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
 from keras_model import evaluate, predict
 from keras_model.dataset import load_split
-from keras_model.training import evaluate_model, load_model
+from keras_model.split_evaluation import evaluate_model
+from keras_model.training import load_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY
 from tfrecords.manifest import Manifest, read_dataset
 

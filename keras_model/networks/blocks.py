@@ -49,7 +49,10 @@ def log_mel_input(shape: Size, standardization: Mapping[str, Any] | None) -> tup
         return inputs, inputs
     mean, std = (np.asarray(standardization[key], dtype=np.float32) for key in ("mean", "std"))
     axes = (1,) if mean.shape[1] == 1 else (1, 2)
-    layer = keras.layers.Normalization(axis=axes, mean=mean.squeeze(), variance=(std * std).squeeze(), name="standardization")
+    # Log-mels have an offset of their own: in float16, what the mean takes away would be lost.
+    layer = keras.layers.Normalization(
+        axis=axes, mean=mean.squeeze(), variance=(std * std).squeeze(), dtype=_full_precision(), name="standardization"
+    )
     return inputs, layer(inputs)
 
 
@@ -119,8 +122,15 @@ def hidden(x: Any, *, l1: float) -> Any:
 def genre_probabilities(x: Any, n_genres: int, *, l1: float, dropout: float, initializer: str = "he_normal") -> Any:
     """Dropout and the softmax layer: (batch, n_genres)."""
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    # float32 also where the other layers compute in less: a softmax in float16 loses small probabilities.
-    return keras.layers.Dense(n_genres, activation="softmax", dtype="float32", name="genre", **_kernel(l1, initializer))(x)
+    # A softmax in float16 loses small probabilities.
+    return keras.layers.Dense(n_genres, activation="softmax", dtype=_full_precision(), name="genre", **_kernel(l1, initializer))(
+        x
+    )
+
+
+def _full_precision() -> str:
+    """What input and output are computed in: the precision of the variables, also where the layers compute in less."""
+    return str(keras.config.dtype_policy().variable_dtype)
 
 
 def _kernel(l1: float, initializer: str = "he_normal") -> dict[str, Any]:

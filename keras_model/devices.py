@@ -1,0 +1,42 @@
+"""What shares each batch: one device, all devices of a machine, or those of several machines."""
+
+import functools
+
+import tensorflow as tf
+
+from keras_model.cluster import Cluster
+
+
+@functools.cache
+def make_strategy() -> tf.distribute.Strategy:
+    """The process's one strategy: TensorFlow does not take a second one of another size.
+
+    On several machines (TF_CONFIG) it must be made before the first operation runs. One device needs no strategy, and without
+    one XLA can compile the whole step.
+    """
+    if Cluster.from_environment().n_workers > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    names = _local_devices()
+    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+
+
+def device_names() -> list[str]:
+    """What shares each batch, for people: "GPU:0", or "worker 1: CPU:0" on several machines."""
+    cluster, names = Cluster.from_environment(), _local_devices()
+    if cluster.n_workers == 1:
+        return names
+    n_local = make_strategy().num_replicas_in_sync // cluster.n_workers
+    return [f"worker {worker}: {name}" for worker in range(cluster.n_workers) for name in names[:n_local]]
+
+
+def has_gpus() -> bool:
+    """Whether this process sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _local_devices() -> list[str]:
+    """All visible GPUs, or else the CPU (several where it was divided into logical devices)."""
+    for kind in ("GPU", "CPU"):
+        if devices := tf.config.list_logical_devices(kind):
+            return [f"{kind}:{index}" for index in range(len(devices))]
+    raise RuntimeError("TensorFlow sees neither a GPU nor a CPU")

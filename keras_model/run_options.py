@@ -1,0 +1,104 @@
+"""`options.json`: what a run was asked to do, so that `train.py --resume RUN` can do the rest of it."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from keras_model.options import TrainOptions
+from keras_model.run_folder import OPTIONS_FILE
+from keras_model.whole_file import write_whole
+from tfrecords.errors import UsageError
+from tfrecords.manifest import Manifest
+
+_FORMAT_VERSION = 1
+# What may differ from the start of the run: none of it changes a step.
+_CHANGEABLE = ("data", "epochs", "export", "checkpoint_seconds", "verbose")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What `options.json` holds.
+
+    Attributes:
+        options: Of the run; its `output` is the folder that the file lies in.
+        fingerprint: Of the dataset.
+        finished: Whether everything was written.
+    """
+
+    options: TrainOptions
+    fingerprint: str
+    finished: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that decides what the training's steps compute."""
+        values = {name: value for name, value in self.options.to_dict().items() if name not in (*_CHANGEABLE, "output")}
+        return _digest([values, self.fingerprint])
+
+    def write(self) -> None:
+        """Writes the file at once or not at all."""
+        values = {"format_version": _FORMAT_VERSION, "finished": self.finished, "fingerprint": self.fingerprint}
+        values["options"] = self.options.to_dict()
+        text = json.dumps({"sha256": _digest(values)} | values, indent=1)
+        write_whole(self.options.output / OPTIONS_FILE, text.encode() + b"\n")
+
+    @classmethod
+    def read(cls, run: Path) -> Self:
+        """Reads the file of a run's folder.
+
+        Raises:
+            UsageError: If there is none, or it is damaged or of another version.
+        """
+        path = run / OPTIONS_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop("sha256") != _digest(values):
+                raise ValueError("its content does not match its SHA-256")
+            if values["format_version"] != _FORMAT_VERSION:
+                raise UsageError(f"{path} has format version {values['format_version']!r}, this code reads {_FORMAT_VERSION}")
+            options = TrainOptions.from_dict(values["options"] | {"output": str(run)})
+            return cls(options=options, fingerprint=str(values["fingerprint"]), finished=values["finished"] is True)
+        except OSError as error:
+            raise UsageError(f"{run} cannot be resumed: {OPTIONS_FILE} cannot be read ({error.strerror})") from error
+        except UsageError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{run} cannot be resumed: {OPTIONS_FILE} is damaged ({error})") from error
+
+    def resumed(self, given: Mapping[str, Any]) -> TrainOptions:
+        """The run's options, with those that were given anew.
+
+        Args:
+            given: Options by their names in `TrainOptions`.
+
+        Raises:
+            UsageError: If one of them would change what was trained so far, or shorten the run.
+        """
+        run = self.options.output
+        if refused := [f"--{name.replace('_', '-')}" for name in given if name not in _CHANGEABLE]:
+            changeable = ", ".join(f"--{name.replace('_', '-')}" for name in _CHANGEABLE)
+            raise UsageError(f"{', '.join(refused)} cannot be changed by --resume: {run} has its own; only {changeable} can")
+        options = dataclasses.replace(self.options, **given)
+        if options.epochs < self.options.epochs:
+            raise UsageError(f"--epochs can only prolong a run: {run} has {self.options.epochs}, got {options.epochs}")
+        return options
+
+    def check_data(self, manifest: Manifest) -> None:
+        """Refuses another dataset than the run was started with.
+
+        Raises:
+            UsageError: Naming both fingerprints.
+        """
+        if manifest.fingerprint != self.fingerprint:
+            raise UsageError(
+                f"{self.options.output} was started with another dataset: the fingerprint was {self.fingerprint[:16]}, "
+                f"now it is {manifest.fingerprint[:16]}"
+            )
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
