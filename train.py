@@ -5,11 +5,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from keras_model.argument_types import at_least_zero, keras_seed, positive
+from keras_model.argument_types import at_least_zero, keras_seed, positive, whole
 from keras_model.cluster import Cluster
+from keras_model.experiment import train_several
 from keras_model.networks.settings import NETWORKS
-from keras_model.options import DEFAULT_DATA, PRECISIONS, TrainOptions
+from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, PRECISIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
+from keras_model.recipes import RECIPES
 from keras_model.run import check_data, check_output, train
 from keras_model.run_folder import TrainingError
 from keras_model.run_options import RunOptions
@@ -34,13 +36,25 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")
     parser.add_argument("--model", choices=tuple(NETWORKS), default="shallow", help="network")
-    parser.add_argument("--batchnorm", action="store_true", help="batch normalisation after each convolution; bbnn always has it")
+    parser.add_argument(
+        "--batchnorm",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="batch normalisation after each convolution; bbnn always has it",
+    )
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="paper", help="defaults of other options: docs/recipes.md")
+    parser.add_argument("--runs", type=positive(int), default=1, help="runs, with seeds one after the other, and their summary")
+    parser.add_argument("--folds", type=positive(int), default=0, help="cross-validate: a run for each fold of the tracks")
     parser.add_argument("--epochs", type=positive(int), default=200, help="passes over the train split")
     parser.add_argument("--batch-size", type=positive(int), default=64, help="samples per step, over all GPUs together")
     parser.add_argument("--learning-rate", type=positive(float), default=5e-5, help="of Adam")
+    parser.add_argument("--learning-rate-decay", choices=DECAYS, default="none", help="how it falls over the run")
     parser.add_argument("--l1", type=at_least_zero, help=f"L1 penalty on every kernel; where not given, {_own('l1')}")
     parser.add_argument("--dropout", type=at_least_zero, help=f"rate before the genre layer; where not given, {_own('dropout')}")
     parser.add_argument("--label-smoothing", type=at_least_zero, default=0.0, help="share of each target that all genres get")
+    parser.add_argument("--augment", choices=AUGMENTATIONS, help="spec: mask bands and frames of the training samples")
+    parser.add_argument("--mixup", type=at_least_zero, default=0.0, help="mix training samples, with this α; 0 for not")
+    parser.add_argument("--random-crop", type=whole(0), default=0, help="shift training samples by up to so many frames")
     parser.add_argument(
         "--ema", type=at_least_zero, default=0.0, help="momentum of the weights' moving average, which is evaluated and saved"
     )
@@ -66,7 +80,8 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
         before = RunOptions.read(run)
         return before.resumed(given), before
     given.setdefault("output", Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S"))
-    options = TrainOptions(**{name: value for name, value in (defaults | given).items() if name != "resume"})
+    recipe = RECIPES[given.get("recipe", "paper")]
+    options = TrainOptions(**{name: value for name, value in ({**defaults, **recipe, **given}).items() if name != "resume"})
     options.check()
     return options, None
 
@@ -89,6 +104,7 @@ def main(arguments: list[str]) -> int:
             print(f"{options.output} is finished: {options.epochs} epochs. --epochs with a higher number prolongs it.")
             return 0
         manifest = check_data(options)
+        options.augmentation.check(manifest.spec)
         if resumed is None:
             check_output(options)
         else:
@@ -97,7 +113,7 @@ def main(arguments: list[str]) -> int:
             print(f"Workers  waiting for all {n_workers}", flush=True)
         # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
         load_tensorflow(verbose=options.verbose)
-        interrupted = train(options, manifest, resumed=resumed)
+        interrupted = train_several(options, manifest) if options.several else train(options, manifest, resumed=resumed)
     except UsageError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

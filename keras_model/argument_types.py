@@ -9,6 +9,11 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     return lambda text: _checked(kind, text, lambda number: number > 0, "positive")
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """The argparse type of an integer of at least `least`."""
+    return lambda text: int(_checked(int, text, lambda number: number >= least, f"an integer of at least {least}"))
+
+
 def at_least_zero(text: str) -> float:
     """The argparse type of a finite number that is not negative."""
     return _checked(float, text, lambda number: number >= 0, "at least 0")

@@ -3,6 +3,7 @@
 So a training that resumes in the middle of an epoch sees the batches that it would have seen.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,6 @@ from keras_model.augmentation import Augmentation
 from keras_model.quiet import load_tensorflow_io
 from keras_model.spec_masks import spec_masks
 from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.manifest import Manifest
 
 
 class Augment(Protocol):
@@ -30,16 +30,20 @@ class Augment(Protocol):
         """
 
 
-def train_mean(manifest: Manifest) -> NDArray[np.float32]:
-    """The train split's mean log-mel, which masks are filled with.
+def train_mean(standardization: Mapping[str, Any] | None, statistics: Mapping[str, Any]) -> NDArray[np.float32]:
+    """The mean log-mel of what is trained on, which masks are filled with.
+
+    Args:
+        standardization: What the model standardizes with; None for nothing.
+        statistics: Of what is trained on, as `dataset.json` has them.
 
     Returns:
         Where the model standardizes, what it subtracts, so that masks are 0 to the network: (n_mels, 1) or (n_mels, n_frames);
         else the mean of each band, (n_mels, 1).
     """
-    if manifest.standardization:
-        return np.asarray(manifest.standardization["mean"], dtype=np.float32)
-    return np.asarray(manifest.splits["train"].statistics["band_mean"], dtype=np.float32)[:, np.newaxis]
+    if standardization is not None:
+        return np.asarray(standardization["mean"], dtype=np.float32)
+    return np.asarray(statistics["band_mean"], dtype=np.float32)[:, np.newaxis]
 
 
 def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: ArrayLike) -> Augment | None:

@@ -14,7 +14,7 @@ Groups = Mapping[str, Sequence[Metrics]]
 _FOLD = re.compile(r"(?P<family>kfold|artist)-(?P<number>\d+)(?:/(?P<n_folds>\d+))?")
 _N_ARTIST_FOLDS = 3
 # What does not change what a run is a sample of.
-_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib"})
+_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib", "fold", "checkpoint_seconds"})
 
 
 def kind_of(groups: Groups) -> SummaryKind:

@@ -29,6 +29,7 @@ class SplitData:
         labels: Label of each record, in the order of the shards, (n_records,); empty for a streamed training split.
         track_ids: Track of each record; likewise.
         chunk_indices: Which of its track's candidate chunks each record is, (n_records,); likewise.
+        places: Where each record stands among those that it was chosen from, for instance all of a dataset's, (n_records,).
         cached: The log-mels, (n_records, n_mels, n_frames, 1) float32; None where they are streamed from the shards.
     """
 
@@ -38,6 +39,7 @@ class SplitData:
     labels: NDArray[np.int64]
     track_ids: list[str]
     chunk_indices: NDArray[np.int64]
+    places: NDArray[np.integer]
     cached: tf.Tensor | None
 
     @classmethod
@@ -47,6 +49,8 @@ class SplitData:
         labels: NDArray[np.integer],
         track_ids: Sequence[str],
         chunk_indices: NDArray[np.integer],
+        *,
+        places: NDArray[np.integer] | None = None,
     ) -> Self:
         """A split that lies in memory.
 
@@ -55,6 +59,7 @@ class SplitData:
             labels: (n_records,).
             track_ids: Track of each record.
             chunk_indices: Which of its track's candidate chunks each record is, (n_records,).
+            places: Where each record stands among those that it was chosen from, (n_records,); None where all were chosen.
 
         Raises:
             ValueError: If they are not of one length.
@@ -71,6 +76,7 @@ class SplitData:
             labels=labels.astype(np.int64),
             track_ids=list(track_ids),
             chunk_indices=chunk_indices.astype(np.int64),
+            places=np.arange(len(log_mels)) if places is None else places,
             cached=cached,
         )
 
@@ -186,5 +192,6 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
         labels=np.asarray(labels, dtype=np.int64),
         track_ids=track_ids,
         chunk_indices=np.asarray(chunk_indices, dtype=np.int64),
+        places=np.arange(len(labels)),
         cached=cached,
     )

@@ -24,6 +24,7 @@ class Evaluation:
         votes: The decisions.
         chunk_tracks: Of each record of the split, in its order: the row of its track in `votes.track_ids`, (n_chunks,).
         chunk_indices: Which of its track's candidate chunks it is, (n_chunks,).
+        places: Where its record stands among those of the dataset's tested splits, (n_chunks,).
         chunk_labels: The label that it was taken for, (n_chunks,).
         chunk_probabilities: The softmax of that label, (n_chunks,).
     """
@@ -38,6 +39,7 @@ class Evaluation:
     votes: TrackVotes
     chunk_tracks: NDArray[np.int64]
     chunk_indices: NDArray[np.int64]
+    places: NDArray[np.integer]
     chunk_labels: NDArray[np.int64]
     chunk_probabilities: NDArray[np.floating]
 
@@ -80,7 +82,7 @@ class Evaluation:
                 "votes": votes.votes[row].tolist(),
                 "chunks": {
                     "index": self.chunk_indices[records].tolist(),
-                    "record": records.tolist(),
+                    "record": self.places[records].tolist(),
                     "label": self.chunk_labels[records].tolist(),
                     "probability": np.round(self.chunk_probabilities[records].astype(np.float64), 4).tolist(),
                 },
@@ -107,6 +109,7 @@ def evaluate(
     track_ids: list[str],
     *,
     chunk_indices: NDArray[np.int64],
+    places: NDArray[np.integer],
     genres: tuple[str, ...],
 ) -> Evaluation:
     """Compares a network's probabilities with the truth.
@@ -116,6 +119,7 @@ def evaluate(
         labels: True label of each chunk, (n_chunks,).
         track_ids: Track of each chunk.
         chunk_indices: Which of its track's candidates each chunk is, (n_chunks,).
+        places: Where each chunk's record stands among those of the dataset's tested splits, (n_chunks,).
         genres: In the order of the labels.
     """
     votes = vote(probabilities, track_ids)
@@ -134,6 +138,7 @@ def evaluate(
         votes=votes,
         chunk_tracks=np.searchsorted(np.asarray(votes.track_ids), np.asarray(track_ids)),
         chunk_indices=chunk_indices,
+        places=places,
         chunk_labels=predicted,
         chunk_probabilities=probabilities.max(axis=1),
     )

@@ -137,7 +137,7 @@ def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> di
         for row in choose_chunks(len(tracks[track_id]["chunks"]["index"]))
     }
     chunks: dict[str, list[ShownChunk]] = {track_id: [] for track_ids in chosen.values() for track_id in track_ids}
-    for place, record in read_records_at(data, manifest, "test", expected):
+    for place, record in read_records_at(data, manifest, metrics["dataset"]["tested_on"], expected):
         if (record.track_id, record.chunk_index) != expected[place]:
             raise DatasetError(f"{data} holds other records than the network was tested on")
         of_track = tracks[record.track_id]["chunks"]

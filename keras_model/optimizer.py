@@ -9,16 +9,18 @@ from keras_model.options import TrainOptions
 
 
 def build_optimizer(options: TrainOptions, total_steps: int) -> keras.optimizers.Optimizer:
-    """Adam as in the paper, with loss scaling where the gradients are float16.
+    """Adam as in the paper, with the options' decay, and loss scaling where the gradients are float16.
 
     Args:
         options: Of the run.
         total_steps: Of the whole training, for what depends on its length. A run can be prolonged (`--resume RUN --epochs`)
             as long as nothing does.
     """
-    del total_steps  # the paper's learning rate is constant
+    rate = options.learning_rate
+    if options.learning_rate_decay == "cosine":  # Loshchilov and Hutter (2017), without restarts
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=total_steps)
     adam = keras.optimizers.Adam(
-        options.learning_rate,
+        rate,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,

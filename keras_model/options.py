@@ -5,9 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.networks.settings import NetworkSettings, network_settings
+from tfrecords.errors import UsageError
 
 DEFAULT_DATA = Path("data/tfrecords")
+DECAYS = ("none", "cosine")
+AUGMENTATIONS = ("spec",)
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 
@@ -18,16 +22,24 @@ class TrainOptions:
     Attributes:
         data: Folder of the dataset.
         output: Folder of the run.
+        recipe: Name of the recipe that gave the other options their defaults.
         model: Name of the network.
         batchnorm: Whether batch normalisation is added to it.
         epochs: Passes over the train split.
         batch_size: Samples per step, over all replicas.
-        learning_rate: Of Adam.
+        learning_rate: Of Adam, at the start.
+        learning_rate_decay: One of DECAYS: how the rate falls, to 0 at the last step.
         l1: L1 penalty on every kernel; None for the network's own.
         dropout: Rate before the genre layer; None for the network's own.
         label_smoothing: Share of each target that the loss spreads over all genres.
+        augment: One of AUGMENTATIONS; None for none.
+        mixup: α of mixup; 0 for none.
+        random_crop: Frames by which a random crop shifts a log-mel at most; 0 for none.
         ema: Momentum of the moving average of the weights, which is what is evaluated and saved; 0 for the weights themselves.
-        seed: Of the weights, the order of the samples and dropout.
+        seed: Of the weights, the order of the samples, dropout, augmentation and folds.
+        runs: How many runs, each with a seed of its own.
+        folds: Number of folds of a cross-validation over all of the dataset's tracks; 0 for the dataset's own splits.
+        fold: Which fold is tested on, from 1; 0 for each in a run of its own.
         cache_gib: A split whose log-mels take no more is kept in memory, a larger one is streamed; in GiB.
         precision: What the layers compute in, one of PRECISIONS; weights and softmax are float32 in all but float64. The saved
             network is float32.
@@ -40,16 +52,24 @@ class TrainOptions:
 
     data: Path = DEFAULT_DATA
     output: Path = Path("runs")
+    recipe: str = "paper"
     model: str = "shallow"
     batchnorm: bool = False
     epochs: int = 200
     batch_size: int = 64
     learning_rate: float = 5e-5
+    learning_rate_decay: str = "none"
     l1: float | None = None
     dropout: float | None = None
     label_smoothing: float = 0.0
+    augment: str | None = None
+    mixup: float = 0.0
+    random_crop: int = 0
     ema: float = 0.0
     seed: int = 0
+    runs: int = 1
+    folds: int = 0
+    fold: int = 0
     cache_gib: float = 4.0
     precision: str = "float32"
     xla: bool | None = None
@@ -62,6 +82,21 @@ class TrainOptions:
     def export_folder(self) -> Path:
         """Folder that holds the SavedModel's versions."""
         return self.export or self.output / "export"
+
+    @property
+    def several(self) -> bool:
+        """Whether this asks for several runs."""
+        return self.runs > 1 or (self.folds > 0 and not self.fold)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is done to each training batch.
+
+        Raises:
+            UsageError: If a setting is out of range.
+        """
+        masks = SpecMasks() if self.augment == "spec" else None
+        return Augmentation(masks=masks, mixup=self.mixup, random_crop=self.random_crop)
 
     @property
     def network(self) -> NetworkSettings:
@@ -79,6 +114,12 @@ class TrainOptions:
             UsageError: Naming them.
         """
         network_settings(self.model, batchnorm=self.batchnorm)
+        if self.runs > 1 and self.folds:
+            raise UsageError("--runs and --folds cannot be combined: a cross-validation is a run for each fold")
+        if self.folds == 1:
+            raise UsageError("--folds must be at least 2, got 1")
+        if self.several and self.export is not None:
+            raise UsageError("--export is for one run: with --runs and --folds each run has its SavedModel in its own folder")
 
     def to_dict(self) -> dict[str, Any]:
         """The options as `options.json` holds them."""

@@ -31,6 +31,7 @@ from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
 
 if TYPE_CHECKING:
+    from keras_model.run_data import RunData
     from keras_model.training import TrainedModel
 
 _PACKAGES = ("gtzan-genres", "tensorflow", "keras", "numpy")
@@ -93,10 +94,11 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
     """
     import keras  # heavy; `check_data` comes before TensorFlow is loaded
 
-    from keras_model.dataset import load_split
+    from keras_model.augmented_batches import augmenter
     from keras_model.devices import device_names
     from keras_model.export import export_model
     from keras_model.report import write_report
+    from keras_model.run_data import load_run_data
     from keras_model.training import check_prolongation, fit, load_model
 
     is_chief = Cluster.from_environment().is_chief
@@ -107,10 +109,9 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
             flush=True,
         )
         print(f"Devices  {', '.join(device_names())}", flush=True)
-    cache_bytes = options.cache_gib * 2**30
-    train_split = load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True)
+    data = load_run_data(options, manifest)
     if resumed is not None:
-        check_prolongation(resumed.options, options, train_split.n_batches(options.batch_size))
+        check_prolongation(resumed.options, options, data.train.n_batches(options.batch_size))
     run_options = RunOptions(options=options, fingerprint=manifest.fingerprint)
     checkpoints = Checkpoints(
         options.output / CHECKPOINT_FOLDER, identity=run_options.identity, seconds=options.checkpoint_seconds
@@ -124,10 +125,10 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
             print("Resumed  from the beginning, for there is no checkpoint that can be used", flush=True)
     trained = fit(
         options,
-        train=train_split,
-        test=load_split(options.data, manifest, "test", cache_bytes=cache_bytes),
+        train=data.train,
+        test=data.test,
         genres=manifest.genres,
-        standardization=manifest.standardization,
+        standardization=data.standardization,
         synthetic=manifest.corpus.synthetic,
         callbacks=[
             keras.callbacks.CSVLogger(options.output / HISTORY_FILE),
@@ -135,6 +136,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
         ]
         if is_chief
         else [],
+        augment=augmenter(options.augmentation, seed=options.seed, spec=manifest.spec, fill=data.mean),
         checkpoints=checkpoints,
         start=start,
         show_progress=is_chief,
@@ -147,7 +149,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
         trained.model.save(options.output / MODEL_FILE)
         front_end = FrontEnd.of(manifest)
         (options.output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
-        metrics = _metrics(options, manifest, trained)
+        metrics = _metrics(options, manifest, data, trained)
         text = json.dumps(metrics, indent=1, allow_nan=False)
         (options.output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
         report = write_report(metrics, folder=options.output, data=options.data, manifest=manifest)
@@ -170,7 +172,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel") -> dict[str, Any]:
+def _metrics(options: TrainOptions, manifest: Manifest, data: "RunData", trained: "TrainedModel") -> dict[str, Any]:
     """What `metrics.json` holds."""
     return {
         "corpus": {"name": manifest.corpus.name, "synthetic": manifest.corpus.synthetic},
@@ -184,9 +186,8 @@ def _metrics(options: TrainOptions, manifest: Manifest, trained: "TrainedModel")
         "dataset": {
             "fingerprint": manifest.fingerprint,
             "preset": manifest.preset,
-            "split_scheme": manifest.split_scheme,
             "genres": manifest.genres,
-            "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
+            **data.described,
         },
         "training_seconds": trained.seconds,
         "devices": trained.devices,

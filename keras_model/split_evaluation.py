@@ -39,7 +39,14 @@ class SplitEvaluator:
         parts = [self._shared(log_mels) for log_mels in self._split.ordered_batches(batch_size=_BATCH_SIZE)]
         probabilities = np.concatenate([part.numpy() for part in parts])
         split = self._split
-        return evaluate(probabilities, split.labels, split.track_ids, chunk_indices=split.chunk_indices, genres=self._genres)
+        return evaluate(
+            probabilities,
+            split.labels,
+            split.track_ids,
+            chunk_indices=split.chunk_indices,
+            places=split.places,
+            genres=self._genres,
+        )
 
     def _probabilities(self, log_mels: tf.Tensor) -> tf.Tensor:
         """(batch, n_mels, n_frames, 1) to (batch, n_genres)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_model.augmented_batches import Augment
 from keras_model.checkpoints import Checkpoint, Checkpoints
 from keras_model.classifiers import build_classifier
 from keras_model.dataset import SplitData
@@ -20,7 +21,7 @@ from keras_model.progress import Progress
 from keras_model.split_evaluation import SplitEvaluator, evaluate_model
 from keras_model.train_state import TrainState
 from keras_model.train_step import TrainStep, batch_normalizations
-from keras_model.training_loop import Augment, TrainingLoop
+from keras_model.training_loop import TrainingLoop
 from tfrecords.errors import UsageError
 
 

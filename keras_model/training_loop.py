@@ -1,7 +1,7 @@
 """The loop over epochs and steps, which can be left and entered at any step."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_model.augmented_batches import Augment
 from keras_model.checkpoints import Checkpoint, Checkpoints
 from keras_model.cluster import Cluster
 from keras_model.dataset import SplitData
@@ -24,9 +25,6 @@ from keras_model.train_step import TrainStep
 
 _SECONDS_PER_CALL = 0.2
 _NAMED_TRACKS = 10
-
-# Called as augment(batches, epoch=…, first_step=…); see `keras_model.training.fit`.
-Augment = Callable[..., tf.data.Dataset]
 
 
 class DivergedError(TrainingError):

@@ -47,6 +47,7 @@ def metrics_of(tiny: TinyDataset, *, guess: Guess, seed: int = 0, n_epochs: int 
         np.array([record.label for record in records]),
         [record.track_id for record in records],
         chunk_indices=np.array([record.chunk_index for record in records]),
+        places=np.arange(len(records)),
         genres=manifest.genres,
     )
     return {
@@ -65,6 +66,7 @@ def metrics_of(tiny: TinyDataset, *, guess: Guess, seed: int = 0, n_epochs: int 
         "dataset": {
             "fingerprint": manifest.fingerprint,
             "preset": manifest.preset,
+            "tested_on": ["test"],
             "split_scheme": changes.get("split_scheme", manifest.split_scheme),
             "genres": list(manifest.genres),
             "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},

@@ -11,12 +11,14 @@ from tfrecords.manifest import read_dataset
 
 def epochs_of(split: SplitData, *, seed: int, n_epochs: int) -> list[list[tuple[float, int]]]:
     """Per epoch the first pixel and the label of each sample, in order."""
-    samples = [
-        (float(log_mel[0, 3, 0]), int(label))
-        for log_mels, labels in split.training_batches(batch_size=16, seed=seed, n_epochs=n_epochs)
-        for log_mel, label in zip(log_mels.numpy(), labels.numpy(), strict=True)
+    return [
+        [
+            (float(log_mel[0, 3, 0]), int(target.argmax()))
+            for log_mels, targets in split.training_batches(batch_size=16, n_genres=3, seed=seed, epoch=epoch)
+            for log_mel, target in zip(log_mels.numpy(), targets.numpy(), strict=True)
+        ]
+        for epoch in range(n_epochs)
     ]
-    return [samples[start : start + split.n_records] for start in range(0, len(samples), split.n_records)]
 
 
 @pytest.mark.parametrize("cache_bytes", [2**30, 0])
@@ -42,9 +44,16 @@ def test_cached_and_streamed_splits_hold_the_same(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("cache_bytes", [2**30, 0])
-def test_replicas_never_get_an_uneven_batch(dataset: Path, cache_bytes: int) -> None:
+def test_an_epoch_goes_on_at_any_step(dataset: Path, cache_bytes: int) -> None:
     split = load_split(dataset, read_dataset(dataset), "train", cache_bytes=cache_bytes, for_training=True)
-    sizes = [len(labels) for _, labels in split.training_batches(batch_size=20, seed=0, n_epochs=2, n_replicas=5)]
-    assert sizes == [20, 20, 5] * 2
-    assert split.n_batches(20, n_replicas=5) == 3
-    assert split.n_batches(16, n_replicas=4) == 3
+
+    def batches(first_step: int) -> list[np.ndarray]:
+        epoch = split.training_batches(batch_size=20, n_genres=3, seed=4, epoch=1, first_step=first_step)
+        return [log_mels.numpy() for log_mels, _ in epoch]
+
+    whole = batches(0)
+    assert [len(batch) for batch in whole] == [20, 20, 8]
+    assert split.n_batches(20) == 3
+    for first_step in range(3):
+        for one, other in zip(batches(first_step), whole[first_step:], strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -136,7 +136,7 @@ def test_chunks_are_spread_evenly() -> None:
 def test_records_are_read_by_their_places(tiny: TinyDataset, data: st.DataObject) -> None:
     records = list(read_split(tiny.folder, tiny.manifest, "test"))
     places = data.draw(st.sets(st.integers(0, len(records) - 1), max_size=12))
-    read = dict(read_records_at(tiny.folder, tiny.manifest, "test", places))
+    read = dict(read_records_at(tiny.folder, tiny.manifest, ["test"], places))
     assert list(read) == sorted(places)
     for place, record in read.items():
         assert (record.track_id, record.chunk_index) == (records[place].track_id, records[place].chunk_index)
@@ -146,9 +146,9 @@ def test_records_are_read_by_their_places(tiny: TinyDataset, data: st.DataObject
 def test_no_record_at_a_place_and_other_data_are_errors(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
     n_records = tiny.manifest.splits["test"].n_records
     with pytest.raises(ValueError, match=f"split 'test' has {n_records} records; there is none at {n_records}"):
-        list(read_records_at(tiny.folder, tiny.manifest, "test", [0, n_records]))
+        list(read_records_at(tiny.folder, tiny.manifest, ["test"], [0, n_records]))
     with pytest.raises(DatasetError, match="no split 'dev'"):
-        list(read_records_at(tiny.folder, tiny.manifest, "dev", [0]))
+        list(read_records_at(tiny.folder, tiny.manifest, ["dev"], [0]))
     other = TinyDataset(tmp_path / "other", tracks_per_genre=15, chunks=9)
     with pytest.raises(DatasetError, match="other holds other records than the network was tested on"):
         gallery(metrics, data=other.folder, manifest=other.manifest)

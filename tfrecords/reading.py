@@ -1,6 +1,6 @@
 """Reading a dataset's records without TensorFlow."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from tfrecords.framing import read_records
@@ -26,21 +26,23 @@ def read_split(folder: Path, manifest: Manifest, split: str) -> Iterator[Record]
                 yield decode(serialized, shape=manifest.spec.shape)
 
 
-def read_records_at(folder: Path, manifest: Manifest, split: str, places: Collection[int]) -> Iterator[tuple[int, Record]]:
-    """Yields some records of one split with their places, in order. Shards that hold none of them are not opened.
+def read_records_at(
+    folder: Path, manifest: Manifest, splits: Sequence[str], places: Collection[int]
+) -> Iterator[tuple[int, Record]]:
+    """Yields some records of some splits with their places, in order. Shards that hold none of them are not opened.
 
     Args:
         folder: The dataset's.
         manifest: Its manifest.
-        split: "train" or "test".
-        places: Of the records, counted from 0 over the split's shards.
+        splits: For instance "test"; one after the other.
+        places: Of the records, counted from 0 over the splits' shards.
 
     Raises:
         DatasetError: If there is no such split.
-        ValueError: If a shard is damaged, or the split has no record at one of the places.
+        ValueError: If a shard is damaged, or the splits have no record at one of the places.
     """
     first = 0
-    for shard in manifest.shards_of(split):
+    for shard in (shard for split in splits for shard in manifest.shards_of(split)):
         here = {place - first for place in places if first <= place < first + shard.n_records}
         if here:
             with (folder / shard.name).open("rb") as file:
@@ -51,4 +53,4 @@ def read_records_at(folder: Path, manifest: Manifest, split: str, places: Collec
                         break
         first += shard.n_records
     if outside := [place for place in places if not 0 <= place < first]:
-        raise ValueError(f"split {split!r} has {first} records; there is none at {outside[0]}")
+        raise ValueError(f"split {', '.join(splits)} has {first} records; there is none at {outside[0]}")

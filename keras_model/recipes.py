@@ -1,0 +1,17 @@
+"""Recipes of training: options that go together, by name. Loads no Keras: command lines read it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# What a recipe does not name has the default of TrainOptions, and what the command line names has the last word.
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    # Herbert's, of which batch normalisation is the variant that --batchnorm adds.
+    "paper": {},
+    # Chosen by benchmarks/recipes.py: docs/recipes.md.
+    "tuned": {
+        "batchnorm": True,
+        "learning_rate": 3e-4,
+        "learning_rate_decay": "cosine",
+        "mixup": 0.3,
+    },
+}

@@ -1,0 +1,103 @@
+"""What a run trains on and what it is tested on: the dataset's own splits, or a fold of all its tracks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_model.augmented_batches import train_mean
+from keras_model.dataset import SplitData, load_split
+from keras_model.folds import fold_of_tracks
+from keras_model.options import TrainOptions
+from tfrecords.errors import UsageError
+from tfrecords.manifest import Manifest
+from tfrecords.statistics import LogMelStatistics
+from tfrecords.tracks import read_tracks
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunData:
+    """The data of one run.
+
+    Attributes:
+        train: What to train on.
+        test: What to test on.
+        standardization: `mean` and `std` of what is trained on; None for none.
+        mean: What masks are filled with, (n_mels, 1) or (n_mels, n_frames).
+        described: What `metrics.json` says of the split: scheme, numbers of tracks and records, and which splits of the dataset
+            the tested records lie in.
+    """
+
+    train: SplitData
+    test: SplitData
+    standardization: Mapping[str, Any] | None
+    mean: NDArray[np.float32]
+    described: Mapping[str, Any]
+
+
+def load_run_data(options: TrainOptions, manifest: Manifest) -> RunData:
+    """Opens what a run needs.
+
+    Raises:
+        UsageError: If the dataset cannot be dealt to folds.
+    """
+    if options.folds:
+        return _load_fold(options, manifest)
+    cache_bytes = options.cache_gib * 2**30
+    return RunData(
+        train=load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True),
+        test=load_split(options.data, manifest, "test", cache_bytes=cache_bytes),
+        standardization=manifest.standardization,
+        mean=train_mean(manifest.standardization, manifest.splits["train"].statistics),
+        described={
+            "split_scheme": manifest.split_scheme,
+            "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
+            "tested_on": ["test"],
+        },
+    )
+
+
+def _load_fold(options: TrainOptions, manifest: Manifest) -> RunData:
+    """All of the dataset's records, dealt anew: those of the fold's tracks are tested on, the others trained on."""
+    if manifest.augmentation is not None:
+        raise UsageError(
+            f"--folds needs a dataset without --augment: {options.data} has deformed chunks of its train tracks alone"
+        )
+    splits = list(manifest.splits)
+    n_bytes = sum(4 * manifest.splits[split].n_records for split in splits) * int(np.prod(manifest.spec.shape))
+    if n_bytes > options.cache_gib * 2**30:
+        raise UsageError(f"--folds keeps all log-mels in memory: {options.data} needs --cache-gib {n_bytes / 2**30:.1f}")
+    fold_of = fold_of_tracks(read_tracks(options.data), n_folds=options.folds, seed=options.seed)
+    parts = [load_split(options.data, manifest, split, cache_bytes=np.inf) for split in splits]
+    log_mels = np.concatenate([part.cached[..., 0] for part in parts if part.cached is not None])
+    labels = np.concatenate([part.labels for part in parts])
+    track_ids = np.asarray([track_id for part in parts for track_id in part.track_ids])
+    chunk_indices = np.concatenate([part.chunk_indices for part in parts])
+    is_tested = np.asarray([fold_of[track_id] == options.fold - 1 for track_id in track_ids.tolist()])
+
+    def chosen(mask: NDArray[np.bool_]) -> SplitData:
+        (places,) = np.nonzero(mask)
+        return SplitData.from_arrays(
+            log_mels[places], labels[places], track_ids[places].tolist(), chunk_indices[places], places=places
+        )
+
+    statistics = LogMelStatistics(manifest.spec)
+    (trained,) = np.nonzero(~is_tested)
+    for first in range(0, len(trained), _BLOCK):
+        statistics.add(log_mels[trained[first : first + _BLOCK]])
+    standardization = statistics.standardization()
+    counts = {
+        name: {"tracks": len(set(track_ids[mask].tolist())), "records": int(mask.sum())}
+        for name, mask in (("train", ~is_tested), ("test", is_tested))
+    }
+    return RunData(
+        train=chosen(~is_tested),
+        test=chosen(is_tested),
+        standardization=standardization,
+        mean=train_mean(standardization, statistics.summary()),
+        described={"split_scheme": f"kfold-{options.fold}/{options.folds}", "splits": counts, "tested_on": splits},
+    )
