@@ -145,7 +145,7 @@ def test_records_are_read_by_their_places(tiny: TinyDataset, data: st.DataObject
 
 def test_no_record_at_a_place_and_other_data_are_errors(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
     n_records = tiny.manifest.splits["test"].n_records
-    with pytest.raises(ValueError, match=f"split 'test' has {n_records} records; there is none at {n_records}"):
+    with pytest.raises(ValueError, match=f"split test has {n_records} records; there is none at {n_records}"):
         list(read_records_at(tiny.folder, tiny.manifest, ["test"], [0, n_records]))
     with pytest.raises(DatasetError, match="no split 'dev'"):
         list(read_records_at(tiny.folder, tiny.manifest, ["dev"], [0]))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import train
 from keras_model import evaluate, predict
+from keras_model.comparison import network_title
 from keras_model.networks.settings import NETWORKS
 from keras_model.saved_model import load_saved_model
 from keras_model.training import load_model
@@ -40,7 +41,7 @@ def test_a_run_is_of_the_network_that_was_asked_for(
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["model"] == {"name": name, "parameters": parameters}
     assert metrics["options"] | settings | {"model": model} == metrics["options"]
-    assert f"<h1>{name.replace('_', ' with ')} on " in (run / "report.html").read_text(encoding="utf-8")
+    assert f"<h1>{network_title(name)} on " in (run / "report.html").read_text(encoding="utf-8")
 
     assert evaluate.main([str(run), "--data", str(dataset), "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out.splitlines()[-1])
