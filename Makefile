@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners lint bench bench-train bench-pipeline bench-demo lock clean
+.PHONY: help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -33,6 +33,15 @@ lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# The paper, from GTZAN's folder to its tables: `make reproduce GTZAN=DIR`. Interrupted, it goes on when called again.
+GTZAN = $(error make reproduce needs GTZAN=DIR, the folder of GTZAN)
+REPRODUCED := runs/reproduced
+RUNS := 5
+EPOCHS := 200
+
+reproduce: $(READY)  ## Run the whole of the paper on GTZAN=DIR: both networks, 5 runs of 200 epochs, tables and figures (hours)
+	sh scripts/reproduce.sh $(RUN) "$(GTZAN)" $(REPRODUCED) $(RUNS) $(EPOCHS)
 
 bench: $(READY)  ## Measure the front end on this machine
 	$(RUN) -m benchmarks.front_end

@@ -60,6 +60,20 @@ def check_fits(front_end: FrontEnd, manifest: Manifest, data: Path) -> None:
         raise DatasetError(f"{data} has the genres {', '.join(manifest.genres)}; the run's are {', '.join(front_end.genres)}")
 
 
+def check_not_its_fold(run: Path, front_end: FrontEnd, manifest: Manifest, data: Path) -> None:
+    """Refuses the dataset that a fold of a cross-validation was trained on: its splits are not what was tested.
+
+    Raises:
+        DatasetError: Saying so.
+    """
+    options = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))["options"]
+    if options.get("fold") and manifest.fingerprint == front_end.fingerprint:
+        raise DatasetError(
+            f"{run} was trained on tracks of every split of {data}: it is fold {options['fold']} of {options['folds']}, and "
+            f"{run / METRICS_FILE} has what its own tracks gave"
+        )
+
+
 def main(arguments: list[str]) -> int:
     """Evaluates a run.
 
@@ -71,6 +85,7 @@ def main(arguments: list[str]) -> int:
         front_end = read_run(options.run)
         manifest = read_dataset(options.data)
         check_fits(front_end, manifest, options.data)
+        check_not_its_fold(options.run, front_end, manifest, options.data)
         manifest.shards_of(options.split)
     except UsageError as error:
         print(f"evaluate: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import train
+from keras_model import evaluate
 from keras_model.folds import fold_of_tracks
 from tfrecords.tracks import read_tracks
 
@@ -21,7 +22,7 @@ def folds(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_folds_test_every_track_once(folds: Path, dataset: Path) -> None:
+def test_folds_test_every_track_once(folds: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fold_of = fold_of_tracks(read_tracks(dataset), n_folds=2, seed=0)
     for number in (1, 2):
         metrics = json.loads((folds / f"fold-{number}" / "metrics.json").read_text())
@@ -30,6 +31,8 @@ def test_folds_test_every_track_once(folds: Path, dataset: Path) -> None:
         assert metrics["dataset"]["splits"] == {"train": {"tracks": 9, "records": 36}, "test": {"tracks": 9, "records": 36}}
         page = (folds / f"fold-{number}" / "report.html").read_text(encoding="utf-8")
         assert "holds other records than" not in page, "the gallery shows the tested tracks, whatever split they lie in"
+    assert evaluate.main([str(folds / "fold-1"), "--data", str(dataset)]) == 2
+    assert "was trained on tracks of every split" in capsys.readouterr().err
     summary = json.loads((folds / "summary.json").read_text())
     assert summary["kind"] == "folds"
     (network,) = summary["networks"].values()
