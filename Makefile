@@ -48,6 +48,7 @@ bench: $(READY)  ## Measure the front end on this machine
 
 bench-train: $(READY)  ## Measure training and inference, beside stock Keras layers and, where it is installed, PyTorch
 	$(RUN) -m benchmarks.training
+	$(RUN) -m benchmarks.input_pipeline
 	$(RUN) -m benchmarks.augmentation
 
 bench-pipeline: $(READY)  ## Measure the pipeline from 100 to 10000 tracks, beside a plain script and its floor (ten minutes, 20 GB)

@@ -1,0 +1,80 @@
+"""What the input pipeline delivers: batches from memory and from shards, without and with every augmentation.
+
+python -m benchmarks.input_pipeline
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_model.quiet import load_tensorflow
+
+_BATCH_SIZE = 64
+_N_RECORDS = 4096
+_N_SHARDS = 4
+
+
+def main() -> None:
+    """Prints samples per second; random log-mels of preset paper's shape."""
+    load_tensorflow()
+    import tensorflow as tf
+
+    from benchmarks.timing import median_seconds
+    from keras_model.augmentation import Augmentation, SpecMasks
+    from keras_model.augmented_batches import augmenter
+    from keras_model.dataset import SplitData
+    from tfrecords.framing import frame
+    from tfrecords.log_mel_spec import PRESETS
+    from tfrecords.schema import Record, encode
+
+    spec = PRESETS["paper"]
+    rng = np.random.default_rng(0)
+    log_mels = rng.normal(11.5, 1.5, (_N_RECORDS, *spec.shape)).astype(np.float32)
+    labels = rng.integers(0, 10, _N_RECORDS)
+    track_ids = [f"track.{number // 15:05d}" for number in range(_N_RECORDS)]
+    cached = SplitData.from_arrays(log_mels, labels, track_ids, np.arange(_N_RECORDS) % 15)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"train-{shard:05d}" for shard in range(_N_SHARDS)]
+        for shard, file in enumerate(files):
+            records = (
+                Record(
+                    log_mel=log_mels[row],
+                    label=int(labels[row]),
+                    genre="any",
+                    track_id=track_ids[row],
+                    chunk_index=row % 15,
+                    start_sample=0,
+                )
+                for row in range(shard, _N_RECORDS, _N_SHARDS)
+            )
+            file.write_bytes(b"".join(frame(encode(record)) for record in records))
+        empty = np.empty(0, dtype=np.int64)
+        streamed = SplitData(
+            shape=spec.shape,
+            files=[str(file) for file in files],
+            n_records=_N_RECORDS,
+            labels=empty,
+            track_ids=[],
+            chunk_indices=empty,
+            places=empty,
+            cached=None,
+        )
+        every = Augmentation(masks=SpecMasks(), mixup=0.2, random_crop=4)
+        augment = augmenter(every, seed=0, spec=spec, fill=11.5)
+        print(f"Samples per second, batch {_BATCH_SIZE}")
+        for name, split in (("from memory", cached), ("from shards", streamed)):
+            for described, function in (("", None), (", all augmentations", augment)):
+
+                def consume(split: SplitData = split, function: object = function) -> None:
+                    batches = split.training_batches(batch_size=_BATCH_SIZE, n_genres=10, seed=0, epoch=1)
+                    if callable(function):
+                        batches = function(batches, epoch=1, first_step=0)
+                    for _ in batches.prefetch(tf.data.AUTOTUNE):
+                        pass
+
+                print(f"  {name + described:34}{_N_RECORDS / median_seconds(consume, runs=3):9.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
