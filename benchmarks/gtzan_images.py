@@ -27,10 +27,10 @@ from tfrecords.statistics import LogMelStatistics
 from tfrecords.stratification import choose_share, deal_folds
 from tfrecords.tracks import TrackLine
 
-_CHUNKS = 15
+N_CHUNKS = 15
 _STEP_COLUMNS = 29  # so that the last chunk ends within the picture's 496 columns
 _HOP = 1334  # 496 columns in 30 s, at 22050 Hz
-_SPEC = LogMelSpec(hop_length=_HOP, chunk_samples=80 * _HOP, chunk_step=_STEP_COLUMNS * _HOP, frame_fill="none")
+SPEC = LogMelSpec(hop_length=_HOP, chunk_samples=80 * _HOP, chunk_step=_STEP_COLUMNS * _HOP, frame_fill="none")
 # Mean and standard deviation of preset `paper`'s log-mels, which the pictures' levels are scaled to.
 _MEAN, _STD = 11.46, 1.47
 
@@ -77,6 +77,16 @@ def selection_tracks(pictures: Pictures) -> set[str]:
     return choose_share(_tracks(pictures), share=0.4, seed=0, purpose="selection")
 
 
+def folds(pictures: Pictures, only: set[str], *, n_folds: int) -> dict[str, int]:
+    """The fold, from 0, of each of some tracks."""
+    return deal_folds([track for track in _tracks(pictures) if track.track_id in only], n_folds=n_folds, seed=0)
+
+
+def chunks(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A track's chunks, (N_CHUNKS, 80, 80)."""
+    return np.stack([picture[:, chunk * _STEP_COLUMNS :][:, : SPEC.n_frames] for chunk in range(N_CHUNKS)])
+
+
 def _tracks(pictures: Pictures) -> list[_Track]:
     """The tracks, GTZAN's exact repetitions of each other in one group."""
     group_of = {track_id: group[0] for group in repetitions() for track_id in group}
@@ -117,12 +127,12 @@ def write_dataset(pictures: Pictures, folder: Path, *, only: set[str] | None = N
     manifest = Manifest(
         corpus=CorpusInfo(name="GTZAN spectrogram pictures", synthetic=False),
         preset="pictures",
-        spec=_SPEC,
+        spec=SPEC,
         split_scheme=f"kfold-1/{n_folds}",
         seed=0,
         test_fraction=None,
         validation_fraction=None,
-        chunks_per_track=_CHUNKS,
+        chunks_per_track=N_CHUNKS,
         genres=pictures.genres,
         splits=splits,
         shards=tuple(sorted(shards, key=lambda shard: shard.name)),
@@ -142,7 +152,7 @@ def _line(track: _Track, picture: NDArray[np.float32], label: int, split: str) -
         "split": split,
         "n_samples": picture.shape[1] * _HOP,
         "audio_blake3": hashlib.sha256(picture.tobytes()).hexdigest(),
-        "start_samples": [chunk * _SPEC.chunk_step for chunk in range(_CHUNKS)],
+        "start_samples": [chunk * SPEC.chunk_step for chunk in range(N_CHUNKS)],
         "group": track.group,
     }
 
@@ -150,20 +160,20 @@ def _line(track: _Track, picture: NDArray[np.float32], label: int, split: str) -
 def _records(track: _Track, picture: NDArray[np.float32], label: int) -> list[Record]:
     return [
         Record(
-            log_mel=np.ascontiguousarray(picture[:, chunk * _STEP_COLUMNS :][:, : _SPEC.n_frames]),
+            log_mel=log_mel,
             label=label,
             genre=track.genre,
             track_id=track.track_id,
             chunk_index=chunk,
-            start_sample=chunk * _SPEC.chunk_step,
+            start_sample=chunk * SPEC.chunk_step,
         )
-        for chunk in range(_CHUNKS)
+        for chunk, log_mel in enumerate(chunks(picture))
     ]
 
 
 def _write_shard(folder: Path, split: str, records: Sequence[Record]) -> tuple[Shard, SplitSummary]:
     ordered = sorted(records, key=lambda record: record_order(0, record.track_id, record.chunk_index))
-    statistics = LogMelStatistics(_SPEC)
+    statistics = LogMelStatistics(SPEC)
     for record in ordered:
         statistics.add(record.log_mel[np.newaxis])
     data = b"".join(frame(encode(record)) for record in ordered)
