@@ -1,10 +1,32 @@
 """What shares each batch: one device, all devices of a machine, or those of several machines."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 
 from keras_model.cluster import Cluster
+from keras_model.run_folder import TrainingError
+
+
+@contextmanager
+def lost_workers_named() -> Iterator[None]:
+    """Within it, an operation that fails because of another worker raises a TrainingError that says so."""
+    try:
+        yield
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    ) as error:
+        if Cluster.from_environment().n_workers == 1:
+            raise
+        raise TrainingError(
+            f"another worker was lost or cannot be reached ({type(error).__name__}): "
+            "once all of them can run again, go on by --resume with each"
+        ) from error
 
 
 @functools.cache
@@ -15,7 +37,8 @@ def make_strategy() -> tf.distribute.Strategy:
     one XLA can compile the whole step.
     """
     if Cluster.from_environment().n_workers > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with lost_workers_named():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     names = _local_devices()
     return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
 

@@ -128,11 +128,12 @@ class TrainOptions:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_dict` gave.
+        """Reads what `to_dict` gave; `export` may be None.
 
         Raises:
             KeyError: If a folder is missing.
             TypeError: If there is an unknown option.
         """
-        options: dict[str, Any] = {**values, **{name: Path(values[name]) for name in ("data", "output", "export")}}
+        folders = {name: Path(values[name]) for name in ("data", "output", "export") if values[name] is not None}
+        options: dict[str, Any] = {**values, **folders}
         return cls(**options)

@@ -42,7 +42,8 @@ class RunOptions:
     def write(self) -> None:
         """Writes the file at once or not at all."""
         values = {"format_version": _FORMAT_VERSION, "finished": self.finished, "fingerprint": self.fingerprint}
-        values["options"] = self.options.to_dict()
+        # Where no other place was asked for, the SavedModel stays in the run's folder, also when that is moved.
+        values["options"] = self.options.to_dict() | ({"export": None} if self.options.export is None else {})
         text = json.dumps({"sha256": _digest(values)} | values, indent=1)
         write_whole(self.options.output / OPTIONS_FILE, text.encode() + b"\n")
 

@@ -78,20 +78,13 @@ class TrainStep:
             training shall end. And whether any worker was interrupted.
 
         Raises:
-            TrainingError: If a worker is lost, or the workers are at different steps.
+            TrainingError: If the workers are at different steps.
         """
         wish = np.asarray([n_steps if self._cluster.is_chief else 0, global_step, interrupt, finish], np.int64)
-        try:
-            agreed, rows = self._steps(batches, tf.constant(wish))
-            if agreed[1] != global_step * self._cluster.n_workers:
-                raise TrainingError("the workers are not at the same step: start them all with the same options")
-            return rows.numpy(), bool(agreed[2] > 0)
-        except tf.errors.OpError as error:
-            if self._cluster.n_workers == 1 or isinstance(
-                error, tf.errors.InvalidArgumentError | tf.errors.ResourceExhaustedError
-            ):
-                raise
-            raise TrainingError(f"another worker was lost: {str(error).splitlines()[0]}") from error
+        agreed, rows = self._steps(batches, tf.constant(wish))
+        if agreed[1] != global_step * self._cluster.n_workers:
+            raise TrainingError("the workers are not at the same step: start them all with the same options")
+        return rows.numpy(), bool(agreed[2] > 0)
 
     def _many_steps(self, batches: tf.data.Iterator, wish: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         agreed = self._agreement(wish)

@@ -12,7 +12,7 @@ from keras_model.augmented_batches import Augment
 from keras_model.checkpoints import Checkpoint, Checkpoints
 from keras_model.classifiers import build_classifier
 from keras_model.dataset import SplitData
-from keras_model.devices import device_names, has_gpus, make_strategy
+from keras_model.devices import device_names, has_gpus, lost_workers_named, make_strategy
 from keras_model.evaluation import Evaluation
 from keras_model.interruption import ctrl_c_noted
 from keras_model.optimizer import build_optimizer, evaluation_weights
@@ -139,7 +139,7 @@ def fit(
         max_steps_per_call=max_steps_per_call,
         progress=progress,
     )
-    with ctrl_c_noted() as wish_to_end:
+    with ctrl_c_noted() as wish_to_end, lost_workers_named():
         loop.run(wish_to_end)
         evaluation = loop.evaluate()
         trained = build_model(options, **network)

@@ -129,7 +129,9 @@ def test_a_training_that_diverges_says_so(dataset: Path, tmp_path: Path, capsys:
     options = ["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "9", "--learning-rate", "1e30"]
     assert train.main(options) == 1
     assert re.search(
-        r"train\.py: the loss became (nan|inf) in epoch \d; a lower --learning-rate may help", capsys.readouterr().err
+        r"train\.py: the loss became (nan|inf) in epoch \d, step 1 of 1 \(step \d in all\); a lower --learning-rate may help; "
+        r"the batch had chunks of (\w+\.\d+, ){9}\w+\.\d+ … and 2 more\n",
+        capsys.readouterr().err,
     )
     assert not (tmp_path / "run" / "metrics.json").exists()
 
@@ -138,40 +140,56 @@ TWO_REPLICAS = """
 import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras_model.training
-keras_model.training._devices = lambda: ["CPU:0", "CPU:1"]
 import train
 sys.exit(train.main(sys.argv[1:]))
 """
 
 
 def test_two_replicas_share_ragged_batches_and_agree_with_the_saved_model(dataset: Path, tmp_path: Path) -> None:
-    """48 records in batches of 14: the last one has 6, three for each replica."""
-    options: list[str | Path] = [
-        "--data",
-        dataset,
-        "--output",
-        tmp_path / "run",
-        "--batchnorm",
-        "--epochs",
-        "2",
-        "--learning-rate",
-        "3e-4",
-    ]
-    command: list[str | Path] = [sys.executable, "-c", TWO_REPLICAS, *options, "--batch-size", "14"]
+    """48 records in batches of 47: the replicas get 23 and 24 of them, and of the last batch one gets none."""
+    run = tmp_path / "run"
+    options: list[str | Path] = ["--data", dataset, "--output", run, "--batchnorm", "--batch-size", "47", "--epochs", "2"]
+    command: list[str | Path] = [sys.executable, "-c", TWO_REPLICAS, *options, "--learning-rate", "3e-4"]
+    done = subprocess.run([*command, "--xla"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "train.py: --xla cannot compile batch normalisation that 2 devices synchronise" in done.stderr
+    shutil.rmtree(run)
+    done = subprocess.run([*command, "--no-sync-batchnorm"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--no-sync-batchnorm needs a sample for each of 2 devices in every batch, the last one has 1" in done.stderr
+    shutil.rmtree(run)
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Devices  CPU:0, CPU:1" in done.stdout
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["steps_per_epoch"] == 2
+    assert [row["step"] for row in metrics["steps"]] == [4]
     split = load_split(dataset, read_dataset(dataset), "test", cache_bytes=2**30)
-    again = evaluate_model(load_model(tmp_path / "run" / "model.keras"), split, GENRES)
+    again = evaluate_model(load_model(run / "model.keras"), split, GENRES)
     assert again.cross_entropy == pytest.approx(metrics["final"]["cross_entropy"], rel=1e-4)
 
-    command[-1] = "15"
-    command[command.index(tmp_path / "run")] = tmp_path / "odd"
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "train.py: the batch size must be a multiple of 2, the number of devices, got 15" in done.stderr
+
+@pytest.mark.parametrize("precision", ["float64", "mixed_bfloat16"])
+def test_the_saved_network_is_float32(dataset: Path, tmp_path: Path, precision: str) -> None:
+    options = [
+        "--data",
+        str(dataset),
+        "--output",
+        str(tmp_path / "run"),
+        "--epochs",
+        "1",
+        "--precision",
+        precision,
+        "--ema",
+        "0.5",
+    ]
+    assert train.main(options) == 0
+    model = load_model(tmp_path / "run" / "model.keras")
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    split = load_split(dataset, read_dataset(dataset), "test", cache_bytes=2**30)
+    assert evaluate_model(model, split, GENRES).cross_entropy == metrics["final"]["cross_entropy"]
 
 
 def altered(dataset: Path, folder: Path, change: str) -> Path:
@@ -235,7 +253,16 @@ def test_a_run_never_mixes_with_another(dataset: Path, run: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    "options", [["--epochs", "0"], ["--seed", "-1"], ["--learning-rate", "nan"], ["--dropout", "1"], ["--l1", "x"], ["--bn"]]
+    "options",
+    [
+        ["--epochs", "0"],
+        ["--seed", "-1"],
+        ["--learning-rate", "nan"],
+        ["--dropout", "1"],
+        ["--l1", "x"],
+        ["--bn"],
+        ["--ema", "1"],
+    ],
 )
 def test_unusable_options_are_status_2(options: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

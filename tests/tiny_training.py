@@ -1,0 +1,64 @@
+"""Trainings that take a second: a small network with all that has a state, on noise."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_model.dataset import SplitData
+from keras_model.options import TrainOptions
+
+GENRES = ("a", "b", "c")
+SHAPE = (6, 5)
+
+
+def tiny_network(
+    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
+) -> keras.Model:
+    """Takes the place of `keras_model.training.build_model`."""
+    inputs = x = keras.Input((*shape, 1))
+    x = keras.layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L1(options.l1), name="convolution")(x)
+    x = keras.layers.BatchNormalization(synchronized=options.sync_batchnorm, name="batchnorm")(x)
+    x = keras.layers.Dropout(options.dropout, name="dropout")(keras.layers.Flatten(name="flat")(x))
+    return keras.Model(
+        inputs, keras.layers.Dense(n_genres, "softmax", dtype=keras.config.dtype_policy().variable_dtype, name="genre")(x)
+    )
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets `fit` train the small network."""
+    monkeypatch.setattr("keras_model.training.build_model", tiny_network)
+
+
+def noise(n_records: int, *, seed: int = 0, shape: tuple[int, int] = SHAPE) -> SplitData:
+    """Records of two chunks a track."""
+    rng = np.random.default_rng(seed)
+    log_mels = rng.normal(size=(n_records, *shape)).astype(np.float32)
+    return SplitData.from_arrays(
+        log_mels, rng.integers(0, 3, n_records), [f"t{index // 2}" for index in range(n_records)], np.arange(n_records)
+    )
+
+
+def with_noise(batches: tf.data.Dataset, *, epoch: int, first_step: int) -> tf.data.Dataset:
+    """An augmentation: noise that follows from epoch and step."""
+
+    def add(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        log_mels, targets = batch
+        return log_mels + tf.random.stateless_normal(tf.shape(log_mels), [epoch, step]), targets
+
+    return batches.enumerate(start=first_step).map(add)
+
+
+class WeightsAtEnd(keras.callbacks.Callback):
+    """Keeps the weights that were trained, in the precision in which they were."""
+
+    weights: list[np.ndarray]
+    optimizer_state: list[np.ndarray]
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.weights = self.model.get_weights()
+        self.optimizer_state = [variable.numpy() for variable in self.model.optimizer.variables]
