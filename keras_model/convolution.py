@@ -28,11 +28,9 @@ def convolve_and_pool(inputs: Any, kernel: Any, *, pool_size: tuple[int, int], s
 
     @ops.custom_gradient
     def compute(inputs: Any, kernel: Any) -> tuple[Any, Callable[..., tuple[Any, Any]]]:
-        output = _unless_empty(  # (batch, height, width, filters)
-            inputs,
-            lambda: _convolved(inputs, kernel, shift),
-            lambda: ops.zeros((0, *inputs.shape[1:3], kernel.shape[3]), dtype=inputs.dtype),
-        )
+        output = ops.conv(inputs, kernel, padding="same")  # (batch, height, width, filters)
+        if shift is not None:
+            output = ops.add(output, -ops.cast(shift, output.dtype))  # fused with the convolution
         pooled = ops.max_pool(output, pool_size, pool_size, padding="valid")
 
         def gradient(*upstream: Any) -> tuple[Any, Any]:
@@ -40,12 +38,9 @@ def convolve_and_pool(inputs: Any, kernel: Any, *, pool_size: tuple[int, int], s
             of_pooled, *of_square = upstream[0] if isinstance(upstream[0], tuple | list) else upstream
             slope: Any = None
             if of_square:
-                slope = ops.cast(of_square[0] * 2 / ops.maximum(_n_positions(output, of_square[0].dtype), 1), output.dtype)
+                slope = ops.cast(of_square[0] * 2 / _n_positions(output, of_square[0].dtype), output.dtype)
             of_output = _compiled(_gradient_of_pooling, pool_size)(output, pooled, of_pooled, slope)
-            of_kernel = _unless_empty(
-                inputs, lambda: _gradient_of_kernel(inputs, of_output, kernel.shape[:2]), lambda: ops.zeros_like(kernel)
-            )
-            return _gradient_of_inputs(of_output, kernel), of_kernel
+            return _gradient_of_inputs(of_output, kernel), _gradient_of_kernel(inputs, of_output, kernel.shape[:2])
 
         return (pooled if shift is None else (pooled, _mean_square(output, shift.dtype))), gradient
 
@@ -80,21 +75,6 @@ def sum_over_replicas(values: Any) -> Any:
         if context is not None and context.num_replicas_in_sync > 1:
             return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
     return values
-
-
-def _unless_empty(inputs: Any, function: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-    """What a function gives, or something else for no samples at all, which TensorFlow's convolution does not take.
-
-    A replica may get no sample of a small batch. Only there is the size of the batch not known when the graph is made.
-    """
-    if inputs.shape[0] is not None:
-        return function()
-    return ops.cond(ops.shape(inputs)[0] > 0, function, otherwise)
-
-
-def _convolved(inputs: Any, kernel: Any, shift: Any) -> Any:
-    output = ops.conv(inputs, kernel, padding="same")
-    return output if shift is None else ops.add(output, -ops.cast(shift, output.dtype))  # one operation with the convolution
 
 
 def _n_positions(values: Any, dtype: Any) -> Any:

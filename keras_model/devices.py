@@ -36,6 +36,9 @@ def make_strategy() -> tf.distribute.Strategy:
     On several machines (TF_CONFIG) it must be made before the first operation runs. One device needs no strategy, and without
     one XLA can compile the whole step.
     """
+    if has_gpus():
+        # The same seed gives the same numbers: some of cuDNN's algorithms add up in another order each time.
+        tf.config.experimental.enable_op_determinism()
     if Cluster.from_environment().n_workers > 1:
         with lost_workers_named():
             return tf.distribute.MultiWorkerMirroredStrategy()

@@ -13,9 +13,13 @@ class TrainStep:
     """Runs optimisation steps, several per call of TensorFlow.
 
     Every replica gets every global batch, as (log-mels, targets), and takes its share of the n samples: replica i of N those
-    from i·n / N to (i + 1)·n / N. The shares may be of unequal size, or empty: each sample counts 1 / n in the loss, and the
-    penalty on the weights 1 / N on each replica. Hence also the statistics of synchronised batch normalisation are those of
-    the batch, without samples that only fill up.
+    from i·n / N to (i + 1)·n / N. The shares may be of unequal size: each sample counts 1 / n in the loss, and the penalty on
+    the weights 1 / N on each replica. Hence also the statistics of synchronised batch normalisation are those of the batch,
+    without samples that only fill up.
+
+    Where there are fewer samples than replicas, every replica takes all of them, each with the weight 1 / N: loss, gradients
+    and statistics are the same. Empty shares would give those too, but not all kernels can compute them: the fused convolution
+    of TensorFlow 2.21's oneDNN makes one channel of an empty batch's 16.
     """
 
     def __init__(
@@ -114,18 +118,21 @@ class TrainStep:
         return self._strategy.experimental_local_results(self._strategy.run(total))[0]
 
     def _share_and_step(self, log_mels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        n_samples = tf.shape(targets)[0]
+        n_samples, weight = tf.shape(targets)[0], tf.ones((), tf.float64)
         if self._n_replicas > 1:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             with tf.device("CPU:0"):  # only the share travels to the device
-                start, end = (n_samples * (replica + offset) // self._n_replicas for offset in (0, 1))
+                enough = n_samples >= self._n_replicas
+                start = tf.where(enough, n_samples * replica // self._n_replicas, 0)
+                end = tf.where(enough, n_samples * (replica + 1) // self._n_replicas, n_samples)
                 log_mels, targets = log_mels[start:end], targets[start:end]
-        return self._step(log_mels, targets, n_samples)
+                weight = tf.where(enough, weight, weight / self._n_replicas)
+        return self._step(log_mels, targets, n_samples, weight)
 
-    def _replica_step(self, log_mels: tf.Tensor, targets: tf.Tensor, n_samples: tf.Tensor) -> tf.Tensor:
+    def _replica_step(self, log_mels: tf.Tensor, targets: tf.Tensor, n_samples: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         """One replica's part of a step; returns the whole batch's row."""
         context = tf.distribute.get_replica_context()
-        row, gradients = self._losses_and_gradients(log_mels, targets, n_samples)
+        row, gradients = self._losses_and_gradients(log_mels, targets, n_samples, weight)
         if self._scales_loss and self._n_replicas > 1:
             finite = tf.cast(self._optimizer.check_finite(gradients), tf.float32)
             n_finite = context.all_reduce(tf.distribute.ReduceOp.SUM, finite)
@@ -135,7 +142,9 @@ class TrainStep:
             variable.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, variable.value))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, row)
 
-    def _of_share(self, log_mels: tf.Tensor, targets: tf.Tensor, n_samples: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _of_share(
+        self, log_mels: tf.Tensor, targets: tf.Tensor, n_samples: tf.Tensor, weight: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """A share's row, and its part of the gradients: over all replicas both sum to those of the batch."""
         with tf.GradientTape() as tape:
             probabilities = self._model(log_mels, training=True)  # (share, n_genres) float32 or float64
@@ -143,14 +152,14 @@ class TrainStep:
             truth = tf.cast(targets, dtype)
             losses = keras.losses.categorical_crossentropy(truth, probabilities, label_smoothing=self._label_smoothing)
             penalty = tf.cast(sum(self._model.losses, start=0.0), dtype)
-            loss = tf.reduce_sum(losses) / tf.cast(n_samples, dtype) + penalty / self._n_replicas
+            data_loss = tf.cast(weight, dtype) * tf.reduce_sum(losses) / tf.cast(n_samples, dtype)
+            loss = data_loss + penalty / self._n_replicas
             scaled_loss = self._optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, self._model.trainable_variables)
         correct = tf.argmax(truth, axis=1) == tf.argmax(probabilities, axis=1)
         cross_entropies = keras.losses.categorical_crossentropy(truth, probabilities)
-        share = tf.shape(targets)[0]
-        columns = (loss, tf.math.count_nonzero(correct), tf.reduce_sum(cross_entropies), share)
-        return tf.stack([tf.cast(column, tf.float64) for column in columns]), gradients
+        sums = (tf.math.count_nonzero(correct), tf.reduce_sum(cross_entropies), tf.shape(targets)[0])
+        return tf.stack([tf.cast(loss, tf.float64), *(weight * tf.cast(total, tf.float64) for total in sums)]), gradients
 
 
 def batch_normalizations(model: keras.Model) -> list[keras.layers.Layer]:

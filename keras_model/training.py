@@ -120,7 +120,6 @@ def fit(
         optimizer = build_optimizer(options, options.epochs * progress.steps_per_epoch)
         model.compile(optimizer, auto_scale_loss=False)  # for callbacks that look at the optimiser; Keras trains nothing
         optimizer.build(model.trainable_variables)
-    _refuse_empty_shares(model, train.n_records % options.batch_size or options.batch_size, strategy.num_replicas_in_sync)
     xla = _use_xla(options, model, strategy.num_replicas_in_sync)
     loop = TrainingLoop(
         options=options,
@@ -190,15 +189,6 @@ def _use_xla(options: TrainOptions, model: keras.Model, n_replicas: int) -> bool
             "leave it out, or give up the synchronisation with --no-sync-batchnorm"
         )
     return has_gpus() and not talks if options.xla is None else options.xla
-
-
-def _refuse_empty_shares(model: keras.Model, n_last: int, n_replicas: int) -> None:
-    """No sample has no statistics."""
-    if n_last < n_replicas and any(not layer.synchronized for layer in batch_normalizations(model)):
-        raise UsageError(
-            f"--no-sync-batchnorm needs a sample for each of {n_replicas} devices in every batch, the last one has {n_last}: "
-            "choose another --batch-size, or leave it out"
-        )
 
 
 def load_model(path: Path) -> Any:

@@ -91,10 +91,10 @@ class TrainingLoop:
         told.on_train_begin()
         self._resume()
         before, started = self.progress.seconds, time.monotonic()
-        ended = False
+        ended, n_steps = False, 1
         while self.progress.epoch < self.options.epochs and not ended:
             told.on_epoch_begin(self.progress.epoch)
-            n_steps, batches = 1, self._batches()
+            batches = self._batches()
             while self.progress.steps_left and not ended:
                 told.on_train_batch_begin(self.progress.step)
                 call_started = time.perf_counter()
@@ -140,7 +140,7 @@ class TrainingLoop:
                 callback.on_epoch_end(epoch, {name: value for name, value in logs.items() if name != "per_genre"})
         self.state.restore(self.start)
         if self.show_progress:
-            place = f"epoch {self.progress.epoch + 1}, step {self.progress.step} of {self.progress.steps_per_epoch}"
+            place = f"step {self.progress.step} of {self.progress.steps_per_epoch} of epoch {self.progress.epoch + 1}"
             print(f"Resumed  after {place}", flush=True)
 
     def _batches(self) -> tf.data.Iterator:

@@ -142,24 +142,6 @@ def test_a_sample_does_not_depend_on_its_neighbours(batch_normalization: bool) -
     np.testing.assert_allclose(together, np.concatenate([layer(inputs[i : i + 1]).numpy() for i in range(4)]), atol=1e-5)
 
 
-def test_a_replica_without_samples_adds_nothing() -> None:
-    """Traced for any number of samples, as training does it."""
-    layer = built(PooledConvolution(3, (5, 4), (4, 5)), (20, 30, 1))
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 20, 30, 1))])
-    def compute(inputs: Any) -> Any:
-        with tf.GradientTape() as tape:
-            outputs = layer(inputs, training=True)
-            total = tf.reduce_sum(outputs)
-        return outputs, tape.gradient(total, layer.trainable_weights)
-
-    outputs, found = compute(tf.zeros((0, 20, 30, 1)))
-    assert outputs.shape == (0, 5, 6, 3)
-    assert all(not gradient.numpy().any() for gradient in found)
-    inputs = log_mels(2, (20, 30)).astype(np.float32)
-    np.testing.assert_array_equal(compute(tf.constant(inputs))[0], layer(inputs, training=True))
-
-
 def test_frozen_it_keeps_its_statistics() -> None:
     layer = built(PooledConvolution(3, (5, 4), (4, 5), batch_normalization=True), (20, 30, 1))
     layer.trainable = False

@@ -20,9 +20,9 @@ def tiny_network(
 ) -> keras.Model:
     """Takes the place of `keras_model.training.build_model`."""
     inputs = x = keras.Input((*shape, 1))
-    x = keras.layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L1(options.l1), name="convolution")(x)
+    x = keras.layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L1(options.network.l1), name="convolution")(x)
     x = keras.layers.BatchNormalization(synchronized=options.sync_batchnorm, name="batchnorm")(x)
-    x = keras.layers.Dropout(options.dropout, name="dropout")(keras.layers.Flatten(name="flat")(x))
+    x = keras.layers.Dropout(options.network.dropout, name="dropout")(keras.layers.Flatten(name="flat")(x))
     return keras.Model(
         inputs, keras.layers.Dense(n_genres, "softmax", dtype=keras.config.dtype_policy().variable_dtype, name="genre")(x)
     )
