@@ -7,11 +7,12 @@ from typing import Any
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     # Herbert's, of which batch normalisation is the variant that --batchnorm adds.
     "paper": {},
-    # Chosen by benchmarks/recipes.py: docs/recipes.md.
+    # From a first comparison, and not confirmed yet: docs/recipes.md.
     "tuned": {
         "batchnorm": True,
         "learning_rate": 3e-4,
         "learning_rate_decay": "cosine",
         "mixup": 0.3,
+        "random_crop": 16,
     },
 }
