@@ -80,6 +80,17 @@ def test_a_killed_run_ends_as_if_nothing_had_been(
     assert f"{folder} is finished: {EPOCHS} epochs." in capsys.readouterr().out
 
 
+def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(dataset: Path, tmp_path: Path) -> None:
+    every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
+    options = [*OPTIONS, *every, "--learning-rate-decay", "cosine", "--data", str(dataset), "--epochs", "3"]
+    assert train.main([*options, "--output", str(tmp_path / "whole")]) == 0
+    kill_at(5, *options, "--output", tmp_path / "parts", "--checkpoint-seconds", "0")
+    assert train.main(["--resume", str(tmp_path / "parts")]) == 0
+    models = [load_model(tmp_path / name / "model.keras").get_weights() for name in ("whole", "parts")]
+    for one, other in zip(*models, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def tensorboard_points(run: Path) -> dict[str, list[tuple[int, float]]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
