@@ -98,7 +98,9 @@ def _split(pictures: Pictures, track_ids: Sequence[str]) -> "SplitData":
     )
 
 
-def results(path: Path, pictures: Pictures, *, name: str, epochs: int) -> Iterator[dict[str, Any]]:
+def results(
+    path: Path, pictures: Pictures, *, name: str, epochs: int, only: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yields the result of each variant, seed and fold of a stage: from the file, or computed and added to it."""
     stage = STAGES[name]
     chosen = selection_tracks(pictures)
@@ -110,7 +112,7 @@ def results(path: Path, pictures: Pictures, *, name: str, epochs: int) -> Iterat
             result = json.loads(line)
             known[json.dumps(result["key"])] = result
     for seed in range(stage.n_seeds):
-        for variant in stage.variants:
+        for variant in only or stage.variants:
             for fold in range(stage.n_folds):
                 # With the options themselves: a variant that was changed is another one.
                 key = [name, variant, dict(sorted(VARIANTS[variant].items())), epochs, seed, fold]
@@ -166,10 +168,12 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help=".npz file")
     parser.add_argument("--results", type=Path, required=True, help="file of results; is read and added to")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), metavar="VARIANT", help="of the stage's variants")
     options = parser.parse_args()
     load_tensorflow()
     found = []
-    for result in results(options.results, read_pictures(options.pictures), name=options.stage, epochs=options.epochs):
+    pictures = read_pictures(options.pictures)
+    for result in results(options.results, pictures, name=options.stage, epochs=options.epochs, only=options.only):
         found.append(result)
         _, variant, _, _, seed, fold = result["key"]
         print(f"{variant}, seed {seed}, fold {fold}: {np.mean(result['maximum']):.1%}", flush=True)
