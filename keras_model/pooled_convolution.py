@@ -2,8 +2,9 @@
 
 Written with keras.ops, so that it runs on every backend. What it saves, on a CPU:
 
-- The gradient of the kernel is computed as a convolution in which the samples of the batch are the channels. Convolutions of many
-  channels run close to the peak of a matrix product; TensorFlow's own gradient of a one-channel kernel does not.
+- Groups of neighbouring columns are the channels of the convolution, on both sides: see keras_model.convolution. Convolutions of
+  many channels run close to the peak of a matrix product; those of one channel, on most CPUs, do not.
+- The gradient of the kernel is computed as a convolution in which the samples of the batch are the channels.
 - Max pooling picks values and an increasing function keeps their order, so normalisation (like LeakyReLU) follows the pooling, on
   as few values as the pooling leaves. A decreasing one, of negative gamma, becomes increasing with the kernel's sign.
 - The batch's mean comes from the mean patch of the input, with no look at the convolution's output. The output is centred by it
