@@ -58,7 +58,7 @@ bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (h
 	$(RUN) -m benchmarks.demo_difficulty
 
 lock:  ## Pin requirements.lock anew from setup.py (needs uv)
-	uv pip compile setup.py --extra train --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile setup.py --extra train --extra formats --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 
 clean:  ## Remove .venv, .runners and caches; data and runs stay

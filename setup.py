@@ -11,8 +11,17 @@ TRAIN = [
     "keras>=3.15,<3.16",
     "tensorflow-io>=0.37.1,<0.38",
     "tensorboard>=2.20,<2.22",
+    "tensorflow-serving-api>=2.20,<2.22",
+    "grpcio>=1.66,<2",
     "matplotlib>=3.9,<4",
     "jinja2>=3.1,<4",
+]
+FORMATS = [
+    "ai-edge-litert>=2,<3",
+    "backports-strenum<1.3",
+    "onnx>=1.17,<2",
+    "onnxruntime>=1.20,<2",
+    "tf2onnx>=1.17,<2",
 ]
 TEST = [
     "pytest>=8,<10",
@@ -54,6 +63,7 @@ setup(
     ],
     extras_require={
         "train": TRAIN,
+        "formats": FORMATS,
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "aws": ["apache-beam[aws]>=2.77,<2.78"],
