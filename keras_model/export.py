@@ -1,61 +1,117 @@
-"""Writes the SavedModel in TF Serving's layout, `<folder>/<version>/`, and checks it before it gets its name."""
+"""Writes a SavedModel in TF Serving's layout, `<folder>/<name>/<version>/`, and checks it before it gets its name.
 
+Command line: `python -m keras_model.export RUN --to DIR` exports any finished run.
+"""
+
+import argparse
+import json
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
-
+from keras_model.argument_types import whole
 from keras_model.front_end import FrontEnd
-from keras_model.run_folder import FRONT_END_FILE, TrainingError
-from keras_model.saved_model import load_saved_model
-from keras_model.served_model import ServedModel
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import LogMelSpec
+from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
+from keras_model.serving_files import write_serving_files
+from tfrecords.errors import UsageError, quoted
 
-FEATURE_TOLERANCE = 1e-4
-PROBABILITY_TOLERANCE = 1e-5
+if TYPE_CHECKING:
+    import keras
+
+MODEL_NAME = "genres"
+FORMATS = ("saved-model", "onnx", "litert")
+
+# What TF Serving's address of a model can hold.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class ExportError(TrainingError):
-    """A SavedModel that was not published: it cannot be written, or does not compute what pipeline and network compute."""
+def export_model(
+    model: "keras.Model", front_end: FrontEnd, *, folder: Path, name: str = MODEL_NAME, n_wanted: int | None = None
+) -> Path:
+    """Exports a network with its front end as the next version of a model.
 
-
-def export_model(model: keras.Model, front_end: FrontEnd, *, folder: Path) -> Path:
-    """Exports a network with its front end as the folder's next version.
+    Beside the models lie `models.config`, `batching.config` and `compose.yaml`, with which TF Serving serves all models of the
+    folder. A version holds what it was checked for in `assets.extra/export_check.json`.
 
     Args:
         model: From (batch, n_mels, n_frames, 1) to probabilities.
         front_end: Of the dataset that the network was trained on.
-        folder: Holds the versions; made where it is missing. A version is never overwritten.
+        folder: Holds the models; made where it is missing.
+        name: Of the model. Its versions are numbered, and none is ever overwritten.
+        n_wanted: How many chunks of a track are classified; None for all candidates.
 
     Returns:
         The version's folder.
 
     Raises:
-        ExportError: If the reloaded model's features differ from the pipeline's, or its probabilities from the network's.
+        UsageError: If the name cannot be one of TF Serving's.
+        ExportError: If the folder cannot be written, or the reloaded model differs from pipeline or network.
     """
+    check_name(name)
+    versions = folder / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        versions.mkdir(parents=True, exist_ok=True)
+        with _unpublished(versions) as unpublished:
+            saved = _write(model, front_end, unpublished, name=name, n_wanted=n_wanted)
+            version = _publish(saved, versions)
+        write_serving_files(folder)
     except OSError as error:
-        raise ExportError(f"the export folder {folder} cannot be made: {error.strerror}") from error
-    version = 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=0)
-    with _unpublished(folder) as unpublished:
-        asset = unpublished / FRONT_END_FILE
-        asset.write_text(front_end.to_json(), encoding="utf-8")
-        served = ServedModel(model, front_end, asset)
-        saved = unpublished / "saved_model"
-        tf.saved_model.save(served, str(saved), signatures=served.signatures())
-        with tf.device("CPU:0"):  # a GPU may round to TensorFloat-32, on both sides but not alike
-            _check(saved, model, front_end.spec)
-        # Last and at once: TF Serving polls the folder for versions.
-        saved.rename(folder / str(version))
-    return folder / str(version)
+        raise ExportError(f"the export folder {versions} cannot be written: {error.strerror}") from error
+    return version
+
+
+def check_name(name: str) -> None:
+    """Refuses names of models that TF Serving could not serve.
+
+    Raises:
+        UsageError: Naming it.
+    """
+    if not _NAME.fullmatch(name) or name.isdecimal():
+        raise UsageError(f"a model's name has letters, digits, '.', '_' and '-', and is no number, got {quoted(name)}")
+
+
+def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str, n_wanted: int | None) -> Path:
+    """Writes and checks a SavedModel in a temporary folder."""
+    import tensorflow as tf
+
+    from keras_model.export_check import check_export
+    from keras_model.saved_model import save_served_model
+    from keras_model.served_model import ServedModel
+    from keras_model.warm_up import write_warm_up
+
+    labels, asset = folder / LABELS_FILE, folder / FRONT_END_FILE
+    labels.write_text("".join(f"{genre}\n" for genre in front_end.genres), encoding="utf-8")
+    asset.write_text(front_end.to_json(), encoding="utf-8")
+    saved = folder / "saved_model"
+    save_served_model(ServedModel(model, front_end, assets=(labels, asset), n_wanted=n_wanted), saved)
+    with tf.device("CPU:0"):  # a GPU may round to TensorFloat-32, on both sides but not alike
+        checked = check_export(saved, model, front_end, n_wanted=n_wanted)
+    extra = saved / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    (extra / EXPORT_CHECK_FILE).write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
+    write_warm_up(extra, front_end, name=name)
+    for path in (saved, *saved.rglob("*")):  # TF Serving runs as another user
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return saved
+
+
+def _publish(saved: Path, versions: Path) -> Path:
+    """Gives a SavedModel the next number, last and at once: TF Serving polls the folder for versions."""
+    while True:
+        number = 1 + max((int(path.name) for path in versions.iterdir() if path.name.isdecimal()), default=0)
+        version = versions / str(number)
+        try:
+            saved.rename(version)
+        except OSError:
+            if not version.exists():
+                raise
+        else:
+            return version
 
 
 @contextmanager
@@ -68,29 +124,60 @@ def _unpublished(folder: Path) -> Iterator[Path]:
         shutil.rmtree(path)
 
 
-def _check(saved: Path, model: keras.Model, spec: LogMelSpec) -> None:
-    reloaded = load_saved_model(saved)
-    chunks = check_signals(spec)
-    expected = log_mel(chunks, spec=spec)
-    features = reloaded.log_mel(tf.constant(chunks)).numpy()
-    difference = float(np.abs(features - expected).max())
-    if not difference <= FEATURE_TOLERANCE:
-        raise ExportError(
-            f"the served log-mels differ from the pipeline's by {difference:.2g}, more than {FEATURE_TOLERANCE:.0e}"
-        )
-    probabilities = model.predict(expected[..., np.newaxis], verbose=0)  # as a graph, with the fusions of the served one
-    served = reloaded.signatures["serving_default"](log_mel=tf.constant(expected))["probabilities"].numpy()
-    difference = float(np.abs(served - probabilities).max())
-    if not difference <= PROBABILITY_TOLERANCE:
-        raise ExportError(
-            f"the served probabilities differ from the network's by {difference:.2g}, more than {PROBABILITY_TOLERANCE:.0e}"
-        )
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_model.export",
+        description="Exports a finished run for TF Serving, as the next version of a model, and to ONNX and LiteRT.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder of the models")
+    parser.add_argument("--name", default=MODEL_NAME, help="of the model: DIR/NAME/VERSION")
+    parser.add_argument(
+        "--format", nargs="+", choices=FORMATS, default=["saved-model"], metavar="FORMAT", help=", ".join(FORMATS)
+    )
+    parser.add_argument("--chunks", type=whole(1), metavar="N", help="chunks of a track that are classified; all where not given")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
+    return parser.parse_args(arguments)
 
 
-def check_signals(spec: LogMelSpec) -> NDArray[np.float32]:
-    """Chunks that show a front end's differences, (5, chunk_samples): a tone, a sweep, noise loud and faint, silence."""
-    time = np.arange(spec.chunk_samples) / spec.sample_rate
-    noise = np.random.default_rng(0).standard_normal(time.size)
-    sweep = np.sin(2 * np.pi * (50.0 * time + 0.45 * (spec.fmax_hz - 50.0) * time**2 / time[-1]))
-    signals = (0.9 * np.sin(2 * np.pi * 440.0 * time), 0.5 * sweep, 0.2 * noise, 1e-4 * noise, np.zeros_like(time))
-    return np.stack(signals).astype(np.float32)
+def main(arguments: list[str]) -> int:
+    """Exports a run.
+
+    Returns:
+        The exit status: 0; 1 if a model was not published; 2 for a run or a name that cannot be used.
+    """
+    from keras_model.evaluate import read_run
+    from keras_model.quiet import load_tensorflow
+
+    options = parse_options(arguments)
+    try:
+        check_name(options.name)
+        front_end = read_run(options.run)
+        load_tensorflow(verbose=options.verbose)
+        from keras_model.training import load_model
+
+        model = load_model(options.run / MODEL_FILE)
+        for form in dict.fromkeys(options.format):
+            if form == "saved-model":
+                path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
+            else:
+                from keras_model.portable_formats import export_litert, export_onnx
+
+                export = export_onnx if form == "onnx" else export_litert
+                path = export(model, front_end, folder=options.to, name=options.name)
+            print(f"{form:12} {path}", flush=True)
+    except UsageError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    except ExportError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    if front_end.corpus.synthetic:
+        print("export: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -2,30 +2,10 @@
 
 import logging
 import os
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-
-@contextmanager
-def _native_stderr_kept_back() -> Iterator[None]:
-    """Keeps back what native code writes to standard error; if the body fails, it is shown."""
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            held.seek(0)
-            os.write(screen, held.read())
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
+from keras_model.native_stderr import native_stderr_kept_back
 
 
 def load_tensorflow(*, verbose: bool = False) -> None:
@@ -41,7 +21,7 @@ def load_tensorflow(*, verbose: bool = False) -> None:
         _start()
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    with _native_stderr_kept_back():
+    with native_stderr_kept_back():
         _start()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)

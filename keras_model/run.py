@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_model.checkpoints import Checkpoints
 from keras_model.cluster import Cluster
+from keras_model.export import export_model
 from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.run_folder import (
@@ -96,7 +97,6 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
 
     from keras_model.augmented_batches import augmenter
     from keras_model.devices import device_names
-    from keras_model.export import export_model
     from keras_model.report import write_report
     from keras_model.run_data import load_run_data
     from keras_model.training import check_prolongation, fit, load_model

@@ -1,18 +1,39 @@
-"""Loading a SavedModel."""
+"""Saving and loading SavedModels."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from keras_model.served_model import CLASSIFY_SIGNATURE, ServedModel
 
-def load_saved_model(path: Path) -> Any:
-    """Loads a SavedModel from a folder of any name.
+_CLASSIFY_METHOD = "tensorflow/serving/classify"
 
-    TensorFlow takes the path of the variables for a pattern, in which brackets and stars have a meaning; hence the link.
-    """
+
+@contextmanager
+def _plain_path(path: Path) -> Iterator[str]:
+    """Another path of a folder of any name: TensorFlow takes some for patterns, in which brackets and stars have a meaning."""
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder) / "model"
         link.symlink_to(path.resolve())
-        return tf.saved_model.load(str(link))
+        yield str(link)
+
+
+def save_served_model(served: ServedModel, path: Path) -> None:
+    """Writes a SavedModel with all signatures; that for TF Serving's Classify API is named as such."""
+    # Gradients are for training, and hold operations that a server need not have.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(served, str(path), signatures=served.signatures(), options=options)
+    with _plain_path(path) as plain:
+        updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(plain)
+        updater.replace_method_name(signature_key=CLASSIFY_SIGNATURE, method_name=_CLASSIFY_METHOD, tags=["serve"])
+        updater.save()
+
+
+def load_saved_model(path: Path) -> Any:
+    """Loads a SavedModel from a folder of any name."""
+    with _plain_path(path) as plain:
+        return tf.saved_model.load(plain)

@@ -49,7 +49,7 @@ def test_a_run_is_of_the_network_that_was_asked_for(
     values = log_mels(3)
     trained = load_model(run / "model.keras")
     assert trained.get_layer("dropout").rate == pytest.approx(settings["dropout"])
-    served = load_saved_model(run / "export" / "1").signatures["serving_default"](log_mel=tf.constant(values[..., 0]))
+    served = load_saved_model(run / "export" / "genres" / "1").signatures["serving_default"](log_mel=tf.constant(values[..., 0]))
     np.testing.assert_allclose(served["probabilities"], trained(values, training=False), atol=1e-4)
     assert predict.main([str(run), "--json", str(corpus / "hum" / "hum.00000.wav")]) == 0
     assert json.loads(capsys.readouterr().out)["genre"] in GENRES

@@ -117,7 +117,7 @@ def test_a_finished_run_can_be_prolonged(
     assert prolonged["epochs"][:EPOCHS] == metrics["epochs"]
     assert len(prolonged["epochs"]) == EPOCHS + 1
     assert RunOptions.read(finished).options.epochs == EPOCHS + 1
-    assert (finished / "export" / "1").is_dir(), "a run that was moved keeps to its folder"
+    assert (finished / "export" / "genres" / "1").is_dir(), "a run that was moved keeps to its folder"
 
     def decaying(options: Any, total_steps: int) -> Any:
         return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, total_steps))

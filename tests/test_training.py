@@ -101,7 +101,7 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
     screen = capsys.readouterr().out
     assert "Data     beeps (SYNTHETIC): accuracies on it say nothing about music" in screen
     assert "Test split of SYNTHETIC audio" in screen
-    assert f"SavedModel  {export / '1'}" in screen
+    assert f"SavedModel  {export / 'genres' / '1'}" in screen
     assert json.loads((run / "metrics.json").read_text())["corpus"] == {"name": "beeps", "synthetic": True}
     assert "Synthetic audio." in (run / "report.html").read_text(encoding="utf-8")
     assert "synthetic" in (run / "history.csv").read_text().splitlines()[0]
@@ -117,12 +117,12 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
 def test_a_failed_export_costs_nothing_else(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("keras_model.export.FEATURE_TOLERANCE", -1.0)
+    monkeypatch.setattr("keras_model.export_check.FEATURE_TOLERANCE", -1.0)
     assert train.main(["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "1"]) == 1
     assert "train.py: the served log-mels differ" in capsys.readouterr().err
     assert (tmp_path / "run" / "metrics.json").is_file()
     assert (tmp_path / "run" / "report.html").is_file()
-    assert list((tmp_path / "run" / "export").iterdir()) == []
+    assert [path.name for path in (tmp_path / "run" / "export").rglob("*")] == ["genres"]
 
 
 def test_a_training_that_diverges_says_so(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,6 +284,6 @@ def test_ctrl_c_saves_what_was_trained(dataset: Path, tmp_path: Path) -> None:
     assert metrics["interrupted"]
     assert 2 <= len(metrics["epochs"]) < 500
     assert (folder / "report.html").is_file()
-    assert (folder / "export" / "1" / "saved_model.pb").is_file()
+    assert (folder / "export" / "genres" / "1" / "saved_model.pb").is_file()
     manifest: Manifest = read_dataset(dataset)
     assert load_model(folder / "model.keras").output_shape == (None, len(manifest.genres))

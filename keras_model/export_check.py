@@ -1,0 +1,156 @@
+"""Whether a written SavedModel computes what pipeline and network compute."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import soundfile
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from keras_model.check_signals import check_signals, check_tracks
+from keras_model.chunk_choice import chosen_chunks
+from keras_model.front_end import FrontEnd
+from keras_model.prediction import Prediction
+from keras_model.run_folder import ExportError
+from keras_model.saved_model import load_saved_model
+from tfrecords.audio import decode_audio
+from tfrecords.log_mel import cut_chunks, log_mel
+from tfrecords.schema import Record, encode
+
+FEATURE_TOLERANCE = 1e-4
+PROBABILITY_TOLERANCE = 1e-5
+# What log-mels within FEATURE_TOLERANCE may move a track's probabilities by.
+TRACK_TOLERANCE = 1e-3
+# Resampling is soxr's in the pipeline and the graph's own here: alike but for the uppermost bands.
+RESAMPLED_TOLERANCE = 0.05
+_OTHER_RATES_HZ = (44100, 48000)
+# An item that stands alone passes through the same operations, in the same blocks.
+NEIGHBOUR_TOLERANCE = 1e-6
+
+Answer = Mapping[str, tf.Tensor]
+
+
+def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_wanted: int | None = None) -> dict[str, Any]:
+    """Reloads a SavedModel and compares it.
+
+    Args:
+        saved: Its folder.
+        model: The network that was exported.
+        front_end: Its front end.
+        n_wanted: How many chunks of a track it classifies; None for all.
+
+    Returns:
+        For each comparison the largest difference and what it may be.
+
+    Raises:
+        ExportError: If one of them is larger than it may be.
+    """
+    reloaded = load_saved_model(saved)
+    spec = front_end.spec
+    chunks = check_signals(spec)
+    features = log_mel(chunks, spec=spec)
+    results = {}
+
+    def compare(name: str, title: str, served: Any, expected: Any, tolerance: float) -> None:
+        # NaN compares as larger than everything.
+        difference = float(np.abs(np.asarray(served, np.float64) - np.asarray(expected, np.float64)).max())
+        if not difference <= tolerance:
+            raise ExportError(f"the served {title} by {difference:.2g}, more than {tolerance:.0e}")
+        results[name] = {"difference": difference, "tolerance": tolerance}
+
+    compare("log_mel", "log-mels differ from the pipeline's", reloaded.log_mel(tf.constant(chunks)), features, FEATURE_TOLERANCE)
+    # As a graph, with the fusions of the served one.
+    probabilities = model.predict(features[..., np.newaxis], verbose=0)
+    signatures = reloaded.signatures
+    served = signatures["serving_default"](log_mel=tf.constant(features))["probabilities"]
+    compare("probabilities", "probabilities differ from the network's", served, probabilities, PROBABILITY_TOLERANCE)
+    scores = signatures["classify_examples"](inputs=tf.constant(_records(features)))["scores"]
+    compare("examples", "scores of records differ from the network's", scores, probabilities, PROBABILITY_TOLERANCE)
+
+    classify_audio = signatures["classify_audio"]
+    for rate in (spec.sample_rate, *(rate for rate in _OTHER_RATES_HZ if rate != spec.sample_rate)):
+        waveforms = check_tracks(spec, sample_rate=rate)
+        files = [_wav(waveform, rate) for waveform in waveforms]
+        expected = [_by_pipeline(file, model, front_end, n_wanted) for file in files]
+        answer = classify_audio(audio=tf.constant(files))
+        same = rate == spec.sample_rate
+        tolerance = TRACK_TOLERANCE if same else RESAMPLED_TOLERANCE
+        title = f"probabilities of tracks of {rate} Hz differ from the pipeline's"
+        compare(f"tracks_{rate}_hz", title, answer["probabilities"], [one.probabilities for one in expected], tolerance)
+        _check_decisions(answer, expected, tolerance, rate)
+        if same:
+            _check_waveforms(signatures, files, answer, compare)
+            _check_neighbours(classify_audio, [*files, b"", b"no audio", _wav(waveforms[0] * 0, rate), files[0][:1000]], compare)
+    return results
+
+
+def _records(features: NDArray[np.float32]) -> list[bytes]:
+    return [
+        encode(Record(log_mel=feature, label=0, genre="", track_id="check", chunk_index=index, start_sample=0))
+        for index, feature in enumerate(features)
+    ]
+
+
+def _wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, waveform, sample_rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def _by_pipeline(file: bytes, model: keras.Model, front_end: FrontEnd, n_wanted: int | None) -> Prediction:
+    spec = front_end.spec
+    waveform = decode_audio(file, sample_rate=spec.sample_rate).waveform
+    starts = chosen_chunks(spec.n_candidate_chunks(len(waveform)), n_wanted) * spec.chunk_step
+    features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
+    return Prediction.from_chunks(
+        front_end.genres,
+        model.predict(features[..., np.newaxis], verbose=0),
+        starts / spec.sample_rate,
+        len(waveform) / spec.sample_rate,
+    )
+
+
+def _check_decisions(answer: Answer, expected: Sequence[Prediction], tolerance: float, rate: int) -> None:
+    """Genres must be the same, but where the two most probable ones are nearer to each other than the probabilities need be."""
+    for genre, n_chunks, one in zip(answer["genre"].numpy(), answer["n_chunks"].numpy(), expected, strict=True):
+        first, second = sorted(one.probabilities, reverse=True)[:2] if len(one.probabilities) > 1 else (1.0, 0.0)
+        if genre.decode() != one.genre and first - second > 2 * tolerance:
+            raise ExportError(
+                f"a track of {rate} Hz is served as {genre.decode()!r}, by the pipeline's front end it is {one.genre}"
+            )
+        if n_chunks != one.n_chunks:
+            raise ExportError(f"a track of {rate} Hz is served by {n_chunks} chunks, it has {one.n_chunks}")
+
+
+def _check_waveforms(signatures: Any, files: Sequence[bytes], answer: Answer, compare: Any) -> None:
+    decoded = [soundfile.read(io.BytesIO(file), dtype="float32") for file in files]
+    served = signatures["classify_waveform"](
+        waveform=tf.constant(np.stack([waveform for waveform, _ in decoded])),
+        n_samples=tf.constant([len(waveform) for waveform, _ in decoded], tf.int32),
+        sample_rate=tf.constant([rate for _, rate in decoded], tf.int32),
+    )
+    compare("waveforms", "probabilities of waveforms differ from those of files", *_both(served, answer), NEIGHBOUR_TOLERANCE)
+
+
+def _both(one: Answer, other: Answer) -> tuple[Any, Any]:
+    return one["chunk_probabilities"].numpy(), other["chunk_probabilities"].numpy()
+
+
+def _check_neighbours(classify_audio: Any, files: Sequence[bytes], compare: Any) -> None:
+    """What an item gets must not depend on the others, faulty ones among them."""
+    together = classify_audio(audio=tf.constant(files))
+    alone = [classify_audio(audio=tf.constant([file])) for file in files]
+    for key in ("genre", "genre_majority", "n_chunks", "error"):
+        if together[key].numpy().tolist() != [one[key].numpy()[0] for one in alone]:
+            raise ExportError(f"the served {key} of an item depends on its neighbours")
+    compare(
+        "neighbours",
+        "probabilities of an item depend on its neighbours,",
+        together["probabilities"],
+        np.concatenate([one["probabilities"].numpy() for one in alone]),
+        NEIGHBOUR_TOLERANCE,
+    )

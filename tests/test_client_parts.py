@@ -1,0 +1,144 @@
+"""The parts of the client that need no server: what is sent, when it is sent again, what is loaded."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from keras_model import client
+from keras_model.audio_files import AudioFile
+from keras_model.served_audio import wav_file
+from keras_model.serving import Address, ServingError, TransientError, UnreachableError, UnusableServerError, ask_patiently
+from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track
+from tests.served import wav
+from tfrecords.audio import UnusableAudioError
+from tfrecords.errors import UsageError
+
+
+def written(samples: np.ndarray, rate: int, kind: str, subtype: str) -> io.BytesIO:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "sent"),
+    [("FLAC", "PCM_16", "PCM_16"), ("AIFF", "PCM_24", "FLOAT"), ("OGG", "VORBIS", "FLOAT"), ("WAV", "IMA_ADPCM", "PCM_16")],
+)
+def test_other_formats_are_sent_as_wav_of_the_same_samples(kind: str, subtype: str, sent: str) -> None:
+    samples = np.stack([synthetic_track("noise", number, seconds=1.3) for number in (1, 2)], axis=1)
+    file = written(samples, 44100, kind, subtype)
+    sent_file = wav_file(file)
+    info = soundfile.info(io.BytesIO(sent_file.data))
+    assert (info.format, info.samplerate, info.channels) == ("WAV", 44100, 2)
+    file.seek(0)
+    decoded = soundfile.read(file, dtype="float32")[0]
+    tolerance = 0 if sent == info.subtype == "PCM_16" else 1e-7
+    np.testing.assert_allclose(soundfile.read(io.BytesIO(sent_file.data), dtype="float32")[0], decoded, atol=tolerance)
+    assert sent_file.seconds == pytest.approx(len(decoded) / 44100)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW"])
+def test_wav_files_are_sent_as_they_are(subtype: str) -> None:
+    data = wav(synthetic_track("hum", 1, seconds=0.5), 8000, subtype=subtype)
+    sent = wav_file(io.BytesIO(data))
+    assert sent.data == data
+    assert sent.seconds == pytest.approx(0.5 * SAMPLE_RATE / 8000, rel=1e-3)
+
+
+def test_what_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnusableAudioError, match="does not decode"):
+        wav_file(io.BytesIO(b"not audio at all"))
+    with pytest.raises(UnusableAudioError, match="the file is empty"):
+        wav_file(io.BytesIO(b""))
+    damaged = b"RIFF\0\0\0\0WAVEdamaged"
+    assert wav_file(io.BytesIO(damaged)).data == damaged  # the server says what is wrong with it
+    monkeypatch.setattr("keras_model.served_audio._MAX_BYTES", 1000)
+    for kind in ("WAV", "FLAC"):
+        with pytest.raises(UnusableAudioError, match="is too long to be sent: 2[0-9]+ bytes as WAV, at most 1000"):
+            wav_file(written(np.zeros(1000), 8000, kind, "PCM_16"))
+
+
+def test_pauses_double_and_are_shortened_at_random() -> None:
+    pauses: list[float] = []
+
+    def busy() -> None:
+        raise TransientError("busy")
+
+    with pytest.raises(TransientError, match=r"busy \(8 attempts\)"):
+        ask_patiently(busy, n_retries=7, sleep=pauses.append)
+    longest = [0.5, 1, 2, 4, 8, 8, 8]
+    assert len(pauses) == len(longest)
+    assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, longest, strict=True))
+    assert pauses != longest
+
+
+def test_a_server_that_was_there_may_come_back() -> None:
+    class Server:
+        answers: list[Any] = [ServingError("no"), UnreachableError("gone"), UnreachableError("gone")]  # noqa: RUF012
+
+        def ask(self, wav: bytes) -> Any:
+            raise self.answers.pop(0)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    asking = client.Client(Server(), n_retries=0)
+    file = AudioFile(name=str(REPOSITORY / "none.wav"))
+    with pytest.raises(FileNotFoundError):
+        asking.predict(file)
+    kinds = []
+    data = wav(np.zeros(9))
+    for _ in range(2):
+        with pytest.raises(ServingError) as error:
+            asking.ask(data)
+        kinds.append(type(error.value))
+    assert kinds == [ServingError, UnreachableError]
+    with pytest.raises(UnusableServerError, match="gone"):
+        client.Client(Server(), n_retries=0).ask(data)
+
+
+def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client.Client, "predict", interrupted)
+    assert client.main([str(tmp_path / "x.wav"), "--url", "http://127.0.0.1:1"]) == 130
+    assert capsys.readouterr().err == "client: interrupted\n"
+
+
+@pytest.mark.parametrize("option", [("--timeout", "0"), ("--retries", "-1"), ("--version", "x"), ("--json", "--csv")])
+def test_options_that_cannot_be(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        client.main(["x.wav", "--url", "http://127.0.0.1:1", *option])
+    assert error.value.code == 2
+    assert option[0] in capsys.readouterr().err
+
+
+def test_no_tensorflow_is_loaded() -> None:
+    modules = "keras_model.client, keras_model.serving_rest, keras_model.serving_grpc"
+    forbidden = ("tensorflow", "tensorflow_serving", "keras", "librosa", "apache_beam", "matplotlib")
+    code = f"import sys, {modules}; print(sorted(set(sys.modules) & set({forbidden!r})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8501", "ftp://host", "http://", "grpc://host/path", "http://host:x", "http://[::1", "grpc://h?a"]
+)
+def test_addresses_that_are_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert client.main(["x.wav", "--url", url]) == 2
+    expected = f"client: the URL must be like http://HOST:8501, https://HOST or grpc://HOST:8500, got {url!r}\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_grpc_targets() -> None:
+    assert Address(url="grpc://host").grpc_target == "host:8500"
+    assert Address(url="grpc://[::1]:9").grpc_target == "[::1]:9"
+    with pytest.raises(UsageError, match="name must not be empty"):
+        Address(url="grpc://host", model="")

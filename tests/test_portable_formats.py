@@ -1,0 +1,216 @@
+"""ONNX and LiteRT files: in their own runtimes the network's answer, with the front end in them; a wrong one is not written."""
+
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_model import portable_conversion, portable_formats
+from keras_model.front_end import FrontEnd
+from keras_model.portable_formats import check_batches, export_litert, export_onnx
+from keras_model.run_folder import ExportError
+from tests.networks import CASES, build, log_mels, with_random_statistics
+from tfrecords.corpus import CorpusInfo
+from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import PRESETS
+
+GENRES = tuple(f"genre {number}" for number in range(7))
+# Per pixel as in preset `schindler`, per band as in `full80`.
+STATISTICS = {
+    columns: {
+        "mean": np.random.default_rng(1).normal(11.5, 1, (80, columns)).tolist(),
+        "std": np.random.default_rng(2).uniform(0.5, 2, (80, columns)).tolist(),
+    }
+    for columns in (1, 80)
+}
+FORMATS = {
+    "onnx": (export_onnx, "to_onnx", ("tf2onnx", "onnx", "onnxruntime")),
+    "tflite": (export_litert, "to_litert", ("ai-edge-litert",)),
+}
+both_formats = pytest.mark.parametrize("suffix", FORMATS)
+
+
+def front_end(preset: str = "paper", genres: tuple[str, ...] = GENRES) -> FrontEnd:
+    return FrontEnd(spec=PRESETS[preset], genres=genres, corpus=CorpusInfo(name="Töne", synthetic=True), fingerprint="abc123")
+
+
+def small_network(shape: tuple[int, int] = (80, 80), n_genres: int = len(GENRES)) -> keras.Model:
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((*shape, 1))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(n_genres, activation="softmax", name="genre")(x))
+
+
+def in_onnx_runtime(path: Path, values: np.ndarray) -> Any:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"log_mel": values})[0]
+
+
+def in_litert(path: Path, values: np.ndarray) -> Any:
+    return Interpreter(model_path=str(path)).get_signature_runner()(log_mel=values)["probabilities"]
+
+
+@pytest.mark.parametrize(("name", "batchnorm"), CASES)
+def test_the_files_answer_as_the_network_does(
+    name: str, batchnorm: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The whole batch of 64 is for the other tests' network, which takes it in no time.
+    monkeypatch.setattr(portable_formats, "check_batches", lambda spec: [batch[:7] for batch in check_batches(spec)])
+    # Every network with and without standardisation would double the time: the one with batch normalisation has it.
+    options: dict[str, Any] = {"batchnorm": batchnorm, "n_genres": len(GENRES)}
+    if batchnorm or name == "bbnn":
+        options["standardization"] = STATISTICS[1 if name == "deep" else 80]
+    model = with_random_statistics(build(name, **options))
+    values = log_mels(2)[..., 0]
+    expected = np.asarray(model(values[..., np.newaxis], training=False))
+    path = export_onnx(model, front_end(), folder=tmp_path / "new", name="network")
+    np.testing.assert_allclose(in_onnx_runtime(path, values), expected, atol=1e-5)
+    path = export_litert(model, front_end(), folder=tmp_path / "new", name="network")
+    np.testing.assert_allclose(in_litert(path, values), expected, atol=1e-4)
+    assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["network.onnx", "network.tflite"]
+
+
+@pytest.mark.parametrize("preset", ["paper", "schindler", "full80"])
+def test_every_presets_check_has_batches_of_1_3_and_64(preset: str) -> None:
+    batches = check_batches(PRESETS[preset])
+    assert [batch.shape for batch in batches] == [(n, *PRESETS[preset].shape) for n in (1, 3, 64)]
+    assert all(np.isfinite(batch).all() and batch.dtype == np.float32 for batch in batches)
+    assert len(np.unique(batches[2], axis=0)) == 64
+
+
+def test_an_onnx_file_names_its_front_end_input_and_output(tmp_path: Path) -> None:
+    path = export_onnx(small_network(), front_end("schindler"), folder=tmp_path, name="a")
+    onnx.checker.check_model(str(path))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [(value.name, value.shape, value.type) for value in (*session.get_inputs(), *session.get_outputs())] == [
+        ("log_mel", ["batch", 80, 80], "tensor(float)"),
+        ("probabilities", ["batch", 7], "tensor(float)"),
+    ]
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert FrontEnd.from_json(metadata["front_end"]) == front_end("schindler")
+    assert json.loads(metadata["genres"]) == list(GENRES)
+
+
+def test_a_litert_file_names_its_front_end_input_and_output(tmp_path: Path) -> None:
+    path = export_litert(small_network(), front_end("full80"), folder=tmp_path, name="a")
+    interpreter = Interpreter(model_path=str(path))
+    assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["log_mel"], "outputs": ["probabilities"]}}
+    (taken,) = interpreter.get_input_details()
+    assert (taken["shape_signature"].tolist(), taken["dtype"]) == ([-1, 80, 80], np.float32)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert FrontEnd.from_json(archive.read("front_end.json").decode()) == front_end("full80")
+        assert archive.read("genres.txt").decode().splitlines() == list(GENRES)
+
+
+def test_the_same_network_is_the_same_litert_file(tmp_path: Path) -> None:
+    model = small_network()
+    files = [export_litert(model, front_end(), folder=tmp_path, name=name) for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@both_formats
+def test_nothing_is_said(suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
+    assert capfd.readouterr() == ("", "")
+
+
+@both_formats
+def test_a_network_that_changes_after_its_conversion_is_not_written(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, converter, _ = FORMATS[suffix]
+    convert: Callable[..., bytes] = getattr(portable_formats, converter)
+
+    def convert_and_change(model: keras.Model, front_end: FrontEnd) -> bytes:
+        data = convert(model, front_end)
+        model.get_layer("genre").bias.assign_add([1e-2, *[0.0] * (len(GENRES) - 1)])
+        return data
+
+    monkeypatch.setattr(portable_formats, converter, convert_and_change)
+    with pytest.raises(
+        ExportError, match=rf"^a\.{suffix} is not written: for a batch of 1, its probabilities differ .* by 0\.00"
+    ):
+        export(small_network(), front_end(), folder=tmp_path / "new", name="a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("tampered", "problem"),
+    [
+        (lambda values: values + np.float32(1e-3), r"differ from the network's by 0\.001, more than 1e-05"),
+        (lambda values: np.where(values == values.max(), np.nan, values), "are not all finite"),
+        (lambda values: values[:, :-1], r"have the shape \(1, 6\), the network's \(1, 7\)"),
+        (lambda values: values[:1], r"for a batch of 3, its probabilities have the shape \(1, 7\)"),
+    ],
+)
+def test_a_file_with_other_answers_is_not_written(
+    tampered: Callable[..., Any], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = portable_conversion.run_onnx
+
+    def run_tampered(data: bytes) -> Callable[..., Any]:
+        classify = run(data)
+        return lambda values: tampered(classify(values))
+
+    monkeypatch.setattr(portable_formats, "run_onnx", run_tampered)
+    with pytest.raises(ExportError, match=problem):
+        export_onnx(small_network(), front_end(), folder=tmp_path, name="a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@both_formats
+def test_bytes_that_are_no_model_are_not_written(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export, converter, _ = FORMATS[suffix]
+    monkeypatch.setattr(portable_formats, converter, lambda model, front_end: b"no model at all" * 9)
+    with pytest.raises(ExportError, match=rf"^a\.{suffix} cannot be made of this network: .+") as error:
+        export(small_network(), front_end(), folder=tmp_path, name="a")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@both_formats
+def test_an_existing_file_stays_as_it_is(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_text("here already")
+    with pytest.raises(UsageError, match=rf"a\.{suffix} exists; choose another name"):
+        FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
+    assert path.read_text() == "here already"
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(suffix, package) for suffix in FORMATS for package in FORMATS[suffix][2]])
+def test_a_missing_package_is_named_with_its_installation(
+    suffix: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.split(".")[0] == package.replace("-", "_")]:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        UsageError, match=rf"a \.{suffix} file needs {package}, .*pip install 'gtzan-genres\[formats\]'$"
+    ) as error:
+        FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("shape", "n_genres"), [((60, 80), 7), ((80, 80), 6)])
+def test_a_front_end_of_another_network_is_refused(shape: tuple[int, int], n_genres: int, tmp_path: Path) -> None:
+    found = rf"\({shape[0]}, {shape[1]}, {n_genres}\), those of its front end \(80, 80, 7\)"
+    with pytest.raises(ExportError, match=found):
+        export_onnx(small_network(shape, n_genres), front_end(), folder=tmp_path, name="a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@both_formats
+def test_a_folder_that_cannot_be_made(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match=rf"file/new/a\.{suffix} cannot be written: Not a directory"):
+        FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path / "file" / "new", name="a")
