@@ -14,13 +14,27 @@ _ROWS = 8
 _COLUMNS = 4
 
 
-def convolve_and_pool(inputs: Any, kernel: Any, *, pool_size: tuple[int, int], shift: Any = None) -> Any:
-    """Max pooling of a convolution with stride 1 and padding "same".
+def convolve_and_pool(inputs: Any, kernel: Any, *, pool_size: tuple[int, int]) -> Any:
+    """Max pooling of a convolution with stride 1 and padding "same", for inference.
 
     Args:
         inputs: (batch, height, width, 1).
         kernel: (kernel_height, kernel_width, 1, filters).
         pool_size: (pool_height, pool_width), also the stride; rows and columns that fill no window are dropped.
+
+    Returns:
+        The pooled values (batch, height // pool_height, width // pool_width, filters).
+    """
+    return ops.max_pool(_convolve(inputs, kernel), pool_size, pool_size, padding="valid")
+
+
+def convolve_and_pool_in_training(inputs: Any, kernel: Any, *, pool_size: tuple[int, int], shift: Any = None) -> Any:
+    """The same with gradients that take a fraction of the time of the backend's own.
+
+    Args:
+        inputs: (batch, height, width, 1).
+        kernel: (kernel_height, kernel_width, 1, filters).
+        pool_size: As for `convolve_and_pool`.
         shift: (filters,), subtracted from the convolution's output; no gradient flows to it. None for none.
 
     Returns:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_model.convolution import convolve_and_pool, mean_patch, sum_over_replicas
+from keras_model.convolution import convolve_and_pool, convolve_and_pool_in_training, mean_patch, sum_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_model")
@@ -99,7 +99,9 @@ class PooledConvolution(keras.layers.Layer):
         kernel = ops.copy(self.kernel)  # a function with a gradient of its own takes tensors, no variables
         bias = ops.convert_to_tensor(self.bias)
         if not self.batch_normalization:
-            return ops.add(convolve_and_pool(inputs, kernel, pool_size=self.pool_size), bias)
+            # A saved function with a gradient of its own warns whoever loads it: what is served has none.
+            pool = convolve_and_pool_in_training if training else convolve_and_pool
+            return ops.add(pool(inputs, kernel, pool_size=self.pool_size), bias)
         gamma, beta = ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)
         if training and self.trainable:
             return self._normalize_by_batch(inputs, kernel, bias, gamma, beta)
@@ -117,7 +119,9 @@ class PooledConvolution(keras.layers.Layer):
         bias = ops.multiply(bias, ops.cast(sign, dtype))
         patch, n_positions = mean_patch(ops.cast(inputs, dtype), self.kernel_size)
         centre = ops.sum(ops.cast(rising, dtype) * patch, axis=(0, 1, 2))  # (filters,); mean of this replica, without the bias
-        pooled, variance = convolve_and_pool(inputs, rising, pool_size=self.pool_size, shift=ops.stop_gradient(centre))
+        pooled, variance = convolve_and_pool_in_training(
+            inputs, rising, pool_size=self.pool_size, shift=ops.stop_gradient(centre)
+        )
         pooled = ops.cast(pooled, dtype) + (ops.stop_gradient(centre) + bias)
         mean = centre + bias
         if self.synchronized:

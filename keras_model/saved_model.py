@@ -24,9 +24,7 @@ def _plain_path(path: Path) -> Iterator[str]:
 
 def save_served_model(served: ServedModel, path: Path) -> None:
     """Writes a SavedModel with all signatures; that for TF Serving's Classify API is named as such."""
-    # Gradients are for training, and hold operations that a server need not have.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(served, str(path), signatures=served.signatures(), options=options)
+    tf.saved_model.save(served, str(path), signatures=served.signatures())
     with _plain_path(path) as plain:
         updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(plain)
         updater.replace_method_name(signature_key=CLASSIFY_SIGNATURE, method_name=_CLASSIFY_METHOD, tags=["serve"])

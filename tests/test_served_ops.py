@@ -72,6 +72,7 @@ def test_only_operations_of_stock_tensorflow(run: Path, files: list[Path], tmp_p
     assert found["unknown"] == []
     assert found["python"] == []
     assert found["modules"] == []
+    assert "custom gradients" not in done.stderr, "whoever loads the model is not warned of what only training needs"
     genre = by_pipeline(run, files[0].read_bytes()).genre
     assert found["genres"]["classify_audio"] == [genre, ""]
     assert found["genres"]["classify_waveform"] == [genre]
