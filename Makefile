@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-demo lock clean
+.PHONY: help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -23,7 +23,7 @@ demo: $(READY)  ## Run the whole job: tracks to TFRecords, a trained network, a 
 	$(RUN) train.py --batchnorm --data $(DEMO_DATA) $(DEMO_TRAINING)
 
 test: $(READY)  ## Run the tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of Flink, compare the bytes (needs Go, Java and Maven)
 	$(RUN) -m tests.runners.install
@@ -53,6 +53,9 @@ bench-train: $(READY)  ## Measure training and inference, beside stock Keras lay
 
 bench-pipeline: $(READY)  ## Measure the pipeline from 100 to 10000 tracks, beside a plain script and its floor (ten minutes, 20 GB)
 	$(RUN) -m benchmarks.pipeline --output pipeline.png
+
+bench-predict: $(READY)  ## Measure prediction: a track beside plain scripts, 200 tracks, the start (five minutes)
+	$(RUN) -m benchmarks.prediction
 
 bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
 	$(RUN) -m benchmarks.demo_difficulty

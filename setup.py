@@ -25,6 +25,7 @@ FORMATS = [
 ]
 TEST = [
     "pytest>=8,<10",
+    "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100,<7",
     "boto3>=1.34,<2",
     "moto[s3]>=5.1,<6",

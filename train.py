@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> int:
         if (n_workers := Cluster.from_environment().n_workers) > 1:
             print(f"Workers  waiting for all {n_workers}", flush=True)
         # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
-        load_tensorflow(verbose=options.verbose)
+        load_tensorflow(verbose=options.verbose, joins_cluster=True)
         interrupted = train_several(options, manifest) if options.several else train(options, manifest, resumed=resumed)
     except UsageError as error:
         print(f"train.py: {error}", file=sys.stderr)

@@ -9,14 +9,11 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from beam_pipeline import storage
 from beam_pipeline.gtzan_archive import WORK
+from tfrecords.audio_formats import AUDIO_SUFFIXES
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError
 
-# The second line is of audio that may not decode here: it is indexed all the same, to be rejected by name and not passed over.
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".au", ".flac", ".ogg", ".opus", ".mp3"} | {".m4a", ".aac", ".wma", ".aif", ".aiff", ".caf", ".mp4"}
-)
 # Where the copies of GTZAN in circulation keep their genre folders, most specific first; else the input folder itself.
 GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")
 # Unicode's categories Cc (control characters) and Cs (surrogates, which stand for bytes that are not UTF-8).

@@ -22,7 +22,8 @@ import soundfile
 
 from benchmarks.corpus import write_tracks
 from benchmarks.processes import measure
-from keras_model.prediction import Predictor, find_saved_model
+from keras_model.find_model import find_saved_model
+from keras_model.predictor import Predictor
 from keras_model.quiet import load_tensorflow
 from tfrecords.log_mel_spec import PRESETS
 

@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tfrecords.audio import UnusableAudioError, open_audio_file
+from tfrecords.audio_formats import AUDIO_SUFFIXES
 from tfrecords.errors import UsageError
 
-STANDARD_INPUT = "-"
-# Endings that are taken out of a folder. The last line is of audio that libsndfile does not decode: it is reported by name.
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".wave", ".w64", ".rf64", ".au", ".snd", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".caf"}
-    | {".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv", ".mpc", ".mka", ".webm", ".dsf"}
-)
+_STANDARD_INPUT = "-"
 _COPY_BYTES = 1 << 20
 _STANDARD_INPUT_FILE = 0
 
@@ -27,10 +23,12 @@ class AudioFile:
 
     Attributes:
         name: As it is shown: the path as the user gave it, or as it lies in the folder that the user gave.
+        is_standard_input: Whether it is standard input, and not a file, however that is called.
         problem: Why it is not one, raised when it is opened; None if nothing is known yet.
     """
 
     name: str
+    is_standard_input: bool = False
     problem: OSError | UnusableAudioError | None = None
 
     @contextmanager
@@ -43,7 +41,7 @@ class AudioFile:
         """
         if self.problem:
             raise self.problem
-        if self.name == STANDARD_INPUT:
+        if self.is_standard_input:
             with tempfile.TemporaryFile() as file:
                 # Not through sys.stdin: a thread that waits there keeps Python from ending on Ctrl-C.
                 while data := os.read(_STANDARD_INPUT_FILE, _COPY_BYTES):
@@ -59,19 +57,23 @@ def find_audio_files(arguments: Sequence[str]) -> list[AudioFile]:
     """All files that the arguments name, in their order; those in folders sorted by name, hidden ones passed over.
 
     Raises:
-        UsageError: If standard input is named twice, or is a terminal.
+        UsageError: If a name is empty, or standard input is named twice, or is a terminal.
     """
-    if arguments.count(STANDARD_INPUT) > 1:
+    if "" in arguments:  # which Path takes for the current folder
+        raise UsageError("the name of an audio file or folder must not be empty")
+    if arguments.count(_STANDARD_INPUT) > 1:
         raise UsageError("standard input, -, can be read once only")
-    if STANDARD_INPUT in arguments and os.isatty(_STANDARD_INPUT_FILE):
+    if _STANDARD_INPUT in arguments and os.isatty(_STANDARD_INPUT_FILE):
         raise UsageError("standard input, -, is a terminal: send audio to it, or name files")
     return [file for argument in arguments for file in _files_of(argument)]
 
 
 def _files_of(argument: str) -> list[AudioFile]:
+    if argument == _STANDARD_INPUT:
+        return [AudioFile(name=argument, is_standard_input=True)]
+    if not os.path.isdir(argument):  # Path.is_dir raises for what cannot be looked at; that is told when the file's turn comes
+        return [AudioFile(name=argument)]
     path = Path(argument)
-    if argument == STANDARD_INPUT or not path.is_dir():
-        return [AudioFile(name=argument if argument == STANDARD_INPUT else str(path))]
     files = sorted(_below(path), key=lambda file: Path(file.name).parts)
     if not files:
         files = [AudioFile(name=str(path), problem=UnusableAudioError("no audio", "holds no audio files"))]

@@ -1,6 +1,9 @@
 """Synthesised audio that an export is checked with."""
 
+import io
+
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from tfrecords.log_mel_spec import LogMelSpec
@@ -27,9 +30,15 @@ def check_tracks(spec: LogMelSpec, *, sample_rate: int | None = None) -> NDArray
     rate = sample_rate or spec.sample_rate
     time = np.arange(round(max(_SECONDS, spec.min_seconds(3)) * rate)) / rate
     rng = np.random.default_rng(1)
-    # Noise below all Nyquist frequencies but the lowest: what a resampler's edge does is measured elsewhere.
     noise = rng.standard_normal(time.size)
     chord = sum(np.sin(2 * np.pi * hz * time) for hz in (220.0, 277.2, 329.6, 1760.0)) / 4
     beat = np.exp(-8.0 * (time % 0.5)) * noise
     tracks = (0.5 * chord + 0.01 * noise, 0.2 * beat + 0.005 * noise, 0.05 * noise + 0.3 * chord * (time % 1.0 < 0.5))
     return np.clip(np.stack(tracks), -0.99, 0.99).astype(np.float32)
+
+
+def wav_bytes(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+    """A waveform (n_samples,) in ±1 as a WAV file of 16 bits."""
+    file = io.BytesIO()
+    soundfile.write(file, waveform, sample_rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()

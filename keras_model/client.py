@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import sys
 from typing import Any
 
@@ -11,16 +10,14 @@ from numpy.typing import NDArray
 from keras_model.argument_types import positive, whole
 from keras_model.audio_files import AudioFile, find_audio_files
 from keras_model.prediction import Prediction
-from keras_model.prediction_writers import BarWriter, CsvWriter, JsonWriter, PredictionWriter
+from keras_model.prediction_command import add_shared_arguments, exit_status, reason_of
+from keras_model.prediction_writers import BarWriter, PredictionWriter
 from keras_model.served_answer import answered_prediction
 from keras_model.served_audio import wav_file
 from keras_model.serving import Address, Server, ServingError, UnreachableError, UnusableServerError, ask_patiently
 from tfrecords.audio import UnusableAudioError
-from tfrecords.errors import UsageError
 
 PROGRAM = "client"
-_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
-_CLOSED_PIPE = 141  # likewise, that had no reader any more
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
@@ -28,12 +25,6 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m keras_model.client",
         description="Prints the genre of audio files, found by a model in TensorFlow Serving.",
-    )
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="audio file (WAV, AU, FLAC, OGG, Opus, MP3, AIFF, CAF), folder of such files, or - for standard input",
     )
     parser.add_argument("--url", required=True, help="the server: http://HOST:8501 for REST, grpc://HOST:8500 for gRPC")
     parser.add_argument("--model", default="genres", metavar="NAME", help="the model's name on the server (default: %(default)s)")
@@ -52,13 +43,8 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         metavar="N",
         help="how often a file is sent again where the connection is lost, time is up or the server busy (default: %(default)d)",
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--json", dest="writer", action="store_const", const=JsonWriter, help="print a JSON object per file and line"
-    )
-    form.add_argument("--csv", dest="writer", action="store_const", const=CsvWriter, help="print a table, a row per file")
-    parser.add_argument("--top", type=whole(1), metavar="K", help="show the bars of the K most probable genres only")
-    return parser.parse_args(arguments)
+    add_shared_arguments(parser)
+    return parser.parse_intermixed_args(arguments)  # options may stand between paths
 
 
 def connect(address: Address) -> Server:
@@ -117,18 +103,7 @@ def main(arguments: list[str]) -> int:
         model, 130 for Ctrl-C.
     """
     options = parse_options(arguments)
-    try:
-        return _classify(options)
-    except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the results has what they wanted. Python flushes once more at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _CLOSED_PIPE
+    return exit_status(PROGRAM, lambda: _classify(options))
 
 
 def _classify(options: argparse.Namespace) -> int:
@@ -143,7 +118,7 @@ def _classify(options: argparse.Namespace) -> int:
                 prediction = client.predict(file)
             except (UnusableAudioError, ServingError, OSError) as error:
                 status = 1
-                writer.fail(file.name, (error.strerror if isinstance(error, OSError) else None) or str(error))
+                writer.fail(file.name, reason_of(error))
                 continue
             writer.write(file.name, prediction)
     return status

@@ -5,7 +5,6 @@ Command line: `python -m keras_model.export RUN --to DIR` exports any finished r
 
 import argparse
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from keras_model.argument_types import whole
 from keras_model.front_end import FrontEnd
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
-from keras_model.serving_files import write_serving_files
+from keras_model.serving_files import is_model_name, write_serving_files
 from tfrecords.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "genres"
 FORMATS = ("saved-model", "onnx", "litert")
-
-# What TF Serving's address of a model can hold.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 
 def export_model(
@@ -55,7 +52,10 @@ def export_model(
     check_name(name)
     versions = folder / name
     try:
-        versions.mkdir(parents=True, exist_ok=True)
+        for path in (folder, versions):
+            if not path.exists():
+                path.mkdir(parents=True)
+                path.chmod(0o755)  # TF Serving runs as another user
         with _unpublished(versions) as unpublished:
             saved = _write(model, front_end, unpublished, name=name, n_wanted=n_wanted)
             version = _publish(saved, versions)
@@ -71,8 +71,9 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: Naming it.
     """
-    if not _NAME.fullmatch(name) or name.isdecimal():
-        raise UsageError(f"a model's name has letters, digits, '.', '_' and '-', and is no number, got {quoted(name)}")
+    if not is_model_name(name):
+        reason = "a model's name has letters, digits, '.', '_' and '-', is no number and no file's that lies beside it"
+        raise UsageError(f"{reason}, got {quoted(name)}")
 
 
 def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str, n_wanted: int | None) -> Path:
@@ -95,7 +96,7 @@ def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str
     extra.mkdir(exist_ok=True)
     (extra / EXPORT_CHECK_FILE).write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
     write_warm_up(extra, front_end, name=name)
-    for path in (saved, *saved.rglob("*")):  # TF Serving runs as another user
+    for path in (saved, *saved.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return saved
 
@@ -146,7 +147,7 @@ def main(arguments: list[str]) -> int:
     """Exports a run.
 
     Returns:
-        The exit status: 0; 1 if a model was not published; 2 for a run or a name that cannot be used.
+        The exit status: 0; 1 if a model was not published; 2 for a run or a name that cannot be used; 130 after Ctrl-C.
     """
     from keras_model.evaluate import read_run
     from keras_model.quiet import load_tensorflow
@@ -154,6 +155,8 @@ def main(arguments: list[str]) -> int:
     options = parse_options(arguments)
     try:
         check_name(options.name)
+        if options.chunks and "saved-model" not in options.format:
+            raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
         front_end = read_run(options.run)
         load_tensorflow(verbose=options.verbose)
         from keras_model.training import load_model
@@ -174,6 +177,9 @@ def main(arguments: list[str]) -> int:
     except ExportError as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("export: interrupted", file=sys.stderr)
+        return _INTERRUPTED
     if front_end.corpus.synthetic:
         print("export: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     return 0

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from keras_model.audio_files import AudioFile
 from keras_model.chunk_stream import LogMelBlock, log_mel_blocks
-from keras_model.prediction import BATCH_CHUNKS, PartialPrediction, Prediction, Predictor
+from keras_model.prediction import Prediction
+from keras_model.predictor import BATCH_CHUNKS, PartialPrediction, Predictor
 from tfrecords.audio import UnusableAudioError
 from tfrecords.log_mel_spec import LogMelSpec
 
@@ -48,11 +49,15 @@ class _Decoders:
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
 
-    def __iter__(self) -> Iterator[tuple[int, _News]]:
-        """The number of a file and what is new of it, until all files are at their end."""
+    def __iter__(self) -> Iterator[tuple[int, _News] | None]:
+        """The number of a file and what is new of it, until all files are at their end; None where nothing is for a moment."""
         n_left = len(self._files)
         while n_left:
-            news = self._queue.get()
+            try:
+                news = self._queue.get(timeout=_WAKE_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
             if isinstance(news, BaseException):
                 raise news
             yield news
@@ -142,25 +147,27 @@ def predict_files(predictor: Predictor, files: Sequence[AudioFile], *, n_chunks:
     batches = _Batches(predictor)
     n_decoded = n_yielded = 0
     with _Decoders(files, spec=predictor.front_end.spec, n_chunks=n_chunks) as decoders:
-        for number, news in decoders:
-            if isinstance(news, LogMelBlock):
-                if news.is_first:
-                    partials[number] = PartialPrediction()
-                partials[number].expect(news)
-                batches.add(partials[number], news.log_mels)
-            else:
-                ends[number] = news
-                n_decoded += 1
-                if n_decoded == len(files):
-                    batches.finish()
+        for told in decoders:
+            if told:
+                number, news = told
+                if isinstance(news, LogMelBlock):
+                    if news.is_first:
+                        partials[number] = PartialPrediction()
+                    partials[number].expect(news)
+                    batches.add(partials[number], news.log_mels)
+                else:
+                    ends[number] = news
+                    n_decoded += 1
+            # A file that is decoded does not wait for others to fill its batch where they are long in coming.
+            if n_decoded == len(files) or (told is None and n_yielded in ends):
+                batches.finish()
             while n_yielded in ends and (ends[n_yielded] or partials[n_yielded].is_whole):
-                yield _outcome(ends.pop(n_yielded), partials.pop(n_yielded, None), predictor)
+                yield ends.pop(n_yielded) or _decided(partials[n_yielded], predictor)
+                partials.pop(n_yielded, None)
                 n_yielded += 1
 
 
-def _outcome(error: UnusableAudioError | OSError | None, partial: PartialPrediction | None, predictor: Predictor) -> Outcome:
-    if error or not partial:
-        return error or UnusableAudioError("no samples", "holds no samples")
+def _decided(partial: PartialPrediction, predictor: Predictor) -> Outcome:
     try:
         return partial.decide(predictor.front_end)
     except UnusableAudioError as damaged:

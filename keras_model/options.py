@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.networks.settings import NetworkSettings, network_settings
+from keras_model.recipes import PAPER
 from tfrecords.errors import UsageError
 
 DEFAULT_DATA = Path("data/tfrecords")
@@ -52,7 +53,7 @@ class TrainOptions:
 
     data: Path = DEFAULT_DATA
     output: Path = Path("runs")
-    recipe: str = "paper"
+    recipe: str = PAPER
     model: str = "shallow"
     batchnorm: bool = False
     epochs: int = 200

@@ -2,26 +2,14 @@
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Sequence
 from typing import TextIO
 
 from keras_model.prediction import Prediction
+from keras_model.printable_text import encodable, printable
 
 _BAR_CHARACTERS = 40
-# What would break a line, colour the terminal or turn the text round, and surrogates, which stand for bytes that are not UTF-8.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """A text on one line, whatever a file is called: control characters as Python writes them in a string."""
-    return _UNPRINTABLE.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return match.group().encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 class PredictionWriter:
@@ -160,5 +148,5 @@ class CsvWriter(PredictionWriter):
 
     def _row(self, name: str, *values: object) -> None:
         # Line breaks in a name are quoted; bytes that are not UTF-8 could not be printed at all.
-        self._rows.writerow((_SURROGATE.sub(_escaped, name), *values))
+        self._rows.writerow((encodable(name), *values))
         self._stream.flush()

@@ -8,15 +8,19 @@ from typing import Any
 from keras_model.native_stderr import native_stderr_kept_back
 
 
-def load_tensorflow(*, verbose: bool = False) -> None:
+def load_tensorflow(*, verbose: bool = False, joins_cluster: bool = False) -> None:
     """Imports TensorFlow and starts its devices; call it before anything else imports TensorFlow.
 
     TensorFlow's libraries write to standard error while they are loaded, before any log level is read.
 
     Args:
         verbose: Whether all of its messages are shown, at load and later.
+        joins_cluster: Whether the process takes part in a training on several machines, where TF_CONFIG tells of one. Else that
+            is not looked at: TensorFlow would wait for the other workers.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects use
+    if not joins_cluster:
+        os.environ.pop("TF_CONFIG", None)
     if verbose:
         _start()
         return

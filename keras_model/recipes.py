@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+PAPER = "paper"
 # What a recipe does not name has the default of TrainOptions, and what the command line names has the last word.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     # Herbert's, of which batch normalisation is the variant that --batchnorm adds.
-    "paper": {},
+    PAPER: {},
     # From a first comparison, and not confirmed yet: docs/recipes.md.
     "tuned": {
         "batchnorm": True,

@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.prediction import Prediction
+from keras_model.printable_text import printable
 from keras_model.serving import SIGNATURE, ServingError, UnusableServerError, one_line
 
+# What rounding may add to a probability.
+_TOLERANCE = 1e-3
 _OUTPUTS = ("chunk_probabilities", "chunk_start_seconds", "error", "genres", "n_chunks")
 
 
@@ -29,16 +32,16 @@ def answered_prediction(outputs: Mapping[str, NDArray[Any]], *, seconds: float |
         raise UnusableServerError(
             f"the model's {SIGNATURE} has no output {', '.join(missing)}: it was not exported by this version"
         )
-    if reason := _text(outputs["error"]):
-        raise ServingError(one_line(reason))
     try:
+        if reason := _text(outputs["error"]):
+            raise ServingError(one_line(reason))
         n_chunks = int(outputs["n_chunks"])
         probabilities = outputs["chunk_probabilities"][:n_chunks].astype(np.float32)
         starts = outputs["chunk_start_seconds"][:n_chunks].astype(np.float64)
-        if not np.isfinite(probabilities).all():
-            raise ValueError("probabilities that are not finite")
-        return Prediction.from_chunks([_text(genre) for genre in outputs["genres"]], probabilities, starts, seconds)
-    except (IndexError, TypeError, ValueError) as error:
+        if not ((probabilities >= -_TOLERANCE) & (probabilities <= 1 + _TOLERANCE)).all():  # nor is NaN
+            raise ValueError("probabilities that do not lie in 0..1")
+        return Prediction.from_chunks([printable(_text(genre)) for genre in outputs["genres"]], probabilities, starts, seconds)
+    except (IndexError, TypeError, ValueError, OverflowError) as error:
         raise UnusableServerError(f"the model's {SIGNATURE} answers something else than train.py exports: {error}") from error
 
 

@@ -57,7 +57,7 @@ def wav_file(file: BinaryIO) -> WavFile:
         except (soundfile.SoundFileError, RuntimeError):
             return WavFile(data=data, seconds=None)
         if info.subtype in _SERVED_CODECS:
-            return WavFile(data=data, seconds=info.frames / info.samplerate)
+            return WavFile(data=data, seconds=info.frames / info.samplerate if info.frames else None)
     return _converted(file)
 
 

@@ -47,15 +47,18 @@ class ServedModel(tf.Module):
         super().__init__()
         self.weights = [weight.value for weight in model.weights]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
-        self._network: Callable[[tf.Tensor], Any] = lambda log_mel: model(log_mel[..., tf.newaxis], training=False)
         self._spec = front_end.spec
         self._genres = tf.constant(front_end.genres)
         self._n_genres = len(front_end.genres)
         self._n_wanted = n_wanted
-        chunks = tf.TensorSpec((None, front_end.spec.chunk_samples), tf.float32)
-        self.log_mel = tf.function(
-            lambda chunks: log_mel_graph(chunks, spec=front_end.spec), input_signature=[chunks], autograph=False
-        )
+        spec = front_end.spec
+        chunks = tf.TensorSpec((None, spec.chunk_samples), tf.float32)
+        self.log_mel = tf.function(lambda chunks: log_mel_graph(chunks, spec=spec), input_signature=[chunks], autograph=False)
+        # Each is traced once, and the signatures share it.
+        log_mel = tf.TensorSpec((None, *spec.shape), tf.float32)
+        self._network = _shared(lambda log_mel: model(log_mel[..., tf.newaxis], training=False), log_mel)
+        track = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.string))
+        self._classify_track = _shared(self._answer, *track)
 
     def signatures(self) -> dict[str, Any]:
         """The signatures by name, each with its inputs' shapes and types."""
@@ -149,7 +152,7 @@ class ServedModel(tf.Module):
         right = tf.logical_and(finite, tf.reduce_all(tf.math.is_finite(probabilities), axis=1))
         return tf.where(right[:, tf.newaxis], probabilities, 0.0), right
 
-    def _classify_track(self, waveform: tf.Tensor, sample_rate: tf.Tensor, error: tf.Tensor) -> TrackAnswer:
+    def _answer(self, waveform: tf.Tensor, sample_rate: tf.Tensor, error: tf.Tensor) -> TrackAnswer:
         return classify_track(
             waveform,
             sample_rate,
@@ -205,6 +208,12 @@ class ServedModel(tf.Module):
     def _names(self, indices: tf.Tensor) -> tf.Tensor:
         """The genres' names; none at −1."""
         return tf.gather(tf.concat([[""], self._genres], axis=0), indices + 1)
+
+
+def _shared(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Callable[..., Any]:
+    """The function as a graph. As a tf.function it would be saved beside the signatures, if it were the module's attribute."""
+    graph = tf.function(function, input_signature=inputs, autograph=False)
+    return lambda *values: graph(*values)
 
 
 def _graph(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:

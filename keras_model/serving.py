@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_model.printable_text import encodable, printable
 from tfrecords.errors import UsageError, quoted
 
 SIGNATURE = "classify_audio"
@@ -19,6 +20,8 @@ CONNECT_SECONDS = 10.0
 # An hour of chunks is a megabyte; a longer answer than this is not the model's.
 MAX_ANSWER_BYTES = 256 * 2**20
 _GRPC_PORT = 8500
+_LONGEST_TIMEOUT_SECONDS = 24 * 3600.0  # months would overflow what sockets take
+_LARGEST_VERSION = 2**63 - 1  # it is an int64
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
 _LONGEST_MESSAGE = 300
@@ -64,17 +67,30 @@ class Address:
         try:
             parts = urlsplit(self.url)
             valid = parts.scheme in ("http", "https", "grpc") and parts.hostname and parts.port != 0
+            valid = valid and self.url == encodable(self.url)
         except ValueError:  # a port that is no number, a bracket that is not closed
             valid = False
         if not valid or parts.query or parts.fragment or (self.is_grpc and parts.path.strip("/")):
-            raise UsageError(f"the URL must be like {expected}, got {quoted(self.url)}")
+            shown = re.sub(r"(?s)^(\w+://)?.*@", r"\1", self.url)  # a password may be what makes it invalid
+            raise UsageError(f"the URL must be like {expected}, got {quoted(shown)}")
         if not self.model:
             raise UsageError("the model's name must not be empty")
+        if self.model != encodable(self.model):
+            raise UsageError(f"the model's name must be UTF-8, got {quoted(self.model)}")
+        if self.version is not None and not 0 <= self.version <= _LARGEST_VERSION:
+            raise UsageError(f"the model's version must be 0 to 2**63 - 1, got {quoted(self.version)}")
+        if not 0 < self.timeout_seconds <= _LONGEST_TIMEOUT_SECONDS:
+            raise UsageError(f"the time-out must lie in 0..{_LONGEST_TIMEOUT_SECONDS:g} s, got {self.timeout_seconds:g}")
 
     @property
     def is_grpc(self) -> bool:
         """Whether the server speaks gRPC there."""
         return urlsplit(self.url).scheme == "grpc"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without user and password, for messages."""
+        return re.sub("//[^/]*@", "//", self.url)
 
     @property
     def grpc_target(self) -> str:
@@ -87,7 +103,7 @@ class Address:
     def title(self) -> str:
         """The model and the server, for messages."""
         version = "" if self.version is None else f", version {self.version},"
-        return f"model {quoted(self.model)}{version} at {self.url}"
+        return f"model {quoted(self.model)}{version} at {self.shown_url}"
 
 
 class Server(Protocol):
@@ -119,6 +135,7 @@ def ask_patiently(ask: Callable[[], T], *, n_retries: int, sleep: Callable[[floa
         TransientError: If the last attempt fails too; the message says how many there were.
         ServingError: At once, if another attempt would not help.
     """
+    longest = _FIRST_PAUSE_SECONDS
     for n_failed in range(1, n_retries + 2):
         try:
             return ask()
@@ -126,8 +143,8 @@ def ask_patiently(ask: Callable[[], T], *, n_retries: int, sleep: Callable[[floa
             if n_failed > n_retries:
                 attempts = f" ({n_failed} attempts)" if n_failed > 1 else ""
                 raise type(error)(f"{error}{attempts}") from error
-        longest = min(_FIRST_PAUSE_SECONDS * 2 ** (n_failed - 1), _LONGEST_PAUSE_SECONDS)
         sleep(random.uniform(longest / 2, longest))  # noqa: S311 (many clients must not come back at the same moment)
+        longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
     raise ValueError(f"n_retries must be at least 0, got {n_retries}")
 
 
@@ -149,8 +166,8 @@ def refusal(address: Address, message: str, *, unknown_model: bool) -> Exception
 
 
 def one_line(text: str) -> str:
-    """A server's message on one line, and not too long."""
-    text = re.sub(r"\s+", " ", text).strip()
+    """A server's message on one line, fit for a terminal, and not too long."""
+    text = printable(re.sub(r"\s+", " ", text).strip())
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
@@ -161,5 +178,5 @@ def as_row(name: str, value: NDArray[Any]) -> NDArray[Any]:
         ServingError: If it does not have one.
     """
     if value.ndim == 0 or len(value) != 1:
-        raise ServingError(f"the server's {name} has the shape {value.shape}, expected one row for one file")
+        raise ServingError(f"the server's {quoted(name)} has the shape {value.shape}, expected one row for one file")
     return np.asarray(value[0])

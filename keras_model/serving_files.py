@@ -1,5 +1,6 @@
 """What TF Serving needs beside the models: which they are, how it batches, and a compose file that starts it."""
 
+import re
 from pathlib import Path
 
 from keras_model.whole_file import write_whole
@@ -9,12 +10,13 @@ BATCHING_FILE = "batching.config"
 COMPOSE_FILE = "compose.yaml"
 
 _MOUNTED = "/models"
-_SERVED_FOR = ("saved_model.pb", "saved_model.pbtxt")
+# What TF Serving's address of a model can hold, but for a number, which would be taken for a version.
+_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
-# A batch is at most what one pass through the network takes. Waveforms of several lengths in one batch are padded, which their
-# `n_samples` tells of.
+# The items of a batch are answered together: a track waits for those beside it, so a batch is small. Waveforms of several lengths
+# in one batch are padded, which their `n_samples` tells of.
 _BATCHING = """\
-max_batch_size { value: 64 }
+max_batch_size { value: 8 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
 pad_variable_length_inputs: true
@@ -42,7 +44,7 @@ def write_serving_files(folder: Path) -> None:
     Args:
         folder: Holds the models, `<name>/<version>/`.
     """
-    names = sorted(path.name for path in folder.iterdir() if _has_version(path))
+    names = sorted(path.name for path in folder.iterdir() if is_model_name(path.name) and _has_version(path))
     models = "".join(
         f'  config {{ name: "{name}" base_path: "{_MOUNTED}/{name}" model_platform: "tensorflow" }}\n' for name in names
     )
@@ -52,7 +54,10 @@ def write_serving_files(folder: Path) -> None:
             write_whole(folder / name, text.encode())
 
 
+def is_model_name(name: str) -> bool:
+    """Whether TF Serving can serve a model of this name, and its folder can lie beside the files above."""
+    return bool(_NAME.fullmatch(name)) and name not in (MODELS_FILE, BATCHING_FILE, COMPOSE_FILE)
+
+
 def _has_version(folder: Path) -> bool:
-    return folder.is_dir() and any(
-        path.name.isdecimal() and any((path / name).is_file() for name in _SERVED_FOR) for path in folder.iterdir()
-    )
+    return folder.is_dir() and any(path.name.isdecimal() and (path / "saved_model.pb").is_file() for path in folder.iterdir())

@@ -54,7 +54,7 @@ class GrpcServer:
         try:
             outputs = predict_outputs(response)
         except (ValueError, DecodeError) as error:
-            raise UnusableServerError(f"{address.url} does not answer as TensorFlow Serving does: {error}") from error
+            raise UnusableServerError(f"{address.shown_url} does not answer as TensorFlow Serving does: {error}") from error
         return {name: as_row(name, value) for name, value in outputs.items()}
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class GrpcServer:
         self._channel.close()
 
     def _error(self, code: Any, details: str) -> Exception:
-        url, details = self._address.url, one_line(details)
+        url, details = self._address.shown_url, one_line(details)
         if "larger than max" in details:  # RESOURCE_EXHAUSTED, which would otherwise be a queue that empties
             return ServingError(f"a message was too large: {details}")
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -5,11 +5,14 @@ file and reads a few numbers. The wire format is defined by field numbers and ty
 model.proto, tensorflow/core/framework/tensor.proto), and so are the messages here; fields that no client needs are left out.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from numpy.typing import NDArray
+
+from keras_model.serving import MAX_ANSWER_BYTES
 
 PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
 
@@ -87,7 +90,8 @@ def predict_outputs(serialized: bytes) -> dict[str, NDArray[Any]]:
     """The outputs of a PredictResponse by name; strings as bytes in arrays of objects.
 
     Raises:
-        ValueError: If a tensor is of another type than float, int32, int64 or string, or its values do not fill its shape.
+        ValueError: If a tensor is of another type than float, int32, int64 or string, its values do not fill its shape, or
+            that is larger than any answer.
         google.protobuf.message.DecodeError: If the bytes are no such message.
     """
     response = _CLASSES["PredictResponse"].FromString(serialized)
@@ -99,10 +103,12 @@ def _array(name: str, tensor: Any) -> NDArray[Any]:
         raise ValueError(f"output {name!r} has the type {tensor.dtype}, expected one of {list(_DTYPES)} of types.proto")
     dtype, field = _DTYPES[tensor.dtype]
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    n_values = math.prod(shape)
+    if min(shape, default=0) < 0 or n_values * dtype.itemsize > MAX_ANSWER_BYTES:  # a few bytes may announce any size
+        raise ValueError(f"output {name!r} has the shape {shape}, which no answer has")
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype=dtype).reshape(shape)
     values = np.array(list(getattr(tensor, field)), dtype=dtype)
-    n_values = int(np.prod(shape))
     if 0 < len(values) < n_values:  # the last value stands for the rest
         values = np.concatenate([values, np.full(n_values - len(values), values[-1], dtype=dtype)])
     return values.reshape(shape)

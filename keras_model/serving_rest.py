@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import requests
 from numpy.typing import NDArray
+from requests.utils import get_auth_from_url
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
 
 from keras_model.serving import (
@@ -37,9 +38,14 @@ class RestServer:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._shown_url = address.shown_url
         version = "" if address.version is None else f"/versions/{address.version}"
-        self._url = f"{address.url.rstrip('/')}/v1/models/{quote(address.model, safe='')}{version}:predict"
+        self._url = f"{address.shown_url.rstrip('/')}/v1/models/{quote(address.model, safe='')}{version}:predict"
         self._session = requests.Session()
+        # Apart from the URL, which the library repeats in messages; and it encodes what it gets as Latin-1.
+        user, password = (part.encode().decode("latin-1") for part in get_auth_from_url(address.url))
+        if user or password:
+            self._session.auth = (user, password)
 
     def ask(self, wav: bytes) -> dict[str, NDArray[Any]]:
         """See `keras_model.serving.Server`."""
@@ -51,7 +57,7 @@ class RestServer:
         try:
             (prediction,) = json.loads(text)["predictions"]
             return {name: np.array(value) for name, value in prediction.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._no_serving(status) from error
 
     def close(self) -> None:
@@ -77,43 +83,44 @@ class RestServer:
                 while block := response.raw.read1(_BLOCK_BYTES, decode_content=True):
                     text += block
                     if time.monotonic() > deadline:
-                        raise TransientError(f"no whole answer from {self._address.url} within {seconds:g} s")
+                        raise TransientError(f"no whole answer from {self._shown_url} within {seconds:g} s")
                     if len(text) > MAX_ANSWER_BYTES:
-                        raise ServingError(f"the answer of {self._address.url} is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
+                        raise ServingError(f"the answer of {self._shown_url} is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
                 return response.status_code, text.decode("utf-8", "replace")
         except (requests.exceptions.InvalidURL, requests.exceptions.SSLError, LocationParseError) as error:
-            raise UnusableServerError(f"{self._address.url} cannot be asked: {_reason(error)}") from error
+            raise UnusableServerError(f"{self._shown_url} cannot be asked: {_reason(error)}") from error
         except requests.ConnectTimeout as error:
-            raise UnreachableError(f"{self._address.url} is not reachable: no connection in {connect_seconds:g} s") from error
+            raise UnreachableError(f"{self._shown_url} is not reachable: no connection in {connect_seconds:g} s") from error
         except (requests.Timeout, ReadTimeoutError) as error:
-            raise TransientError(f"no answer from {self._address.url} within {seconds:g} s") from error
+            raise TransientError(f"no answer from {self._shown_url} within {seconds:g} s") from error
         except (requests.RequestException, HTTPError) as error:
             cause = _innermost(error)
             if isinstance(cause, NewConnectionError):
-                raise UnreachableError(f"{self._address.url} is not reachable: {_reason(error)}") from error
+                raise UnreachableError(f"{self._shown_url} is not reachable: {_reason(error)}") from error
             if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
-                raise UnusableServerError(f"{self._address.url} does not speak HTTP; is it the gRPC port?") from error
-            raise TransientError(f"the connection to {self._address.url} was lost: {_reason(error)}") from error
+                raise UnusableServerError(f"{self._shown_url} does not speak HTTP; is it the gRPC port?") from error
+            raise TransientError(f"the connection to {self._shown_url} was lost: {_reason(error)}") from error
 
     def _refusal(self, status: int, text: str) -> Exception:
         try:
             message = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             message = None
         if status in _TRANSIENT:
-            return TransientError(f"{self._address.url} answered {_status(status)}{f': {message}' if message else ''}")
+            reason = f": {one_line(str(message))}" if message else ""
+            return TransientError(f"{self._shown_url} answered {_status(status)}{reason}")
         if not isinstance(message, str):
             # A proxy's own page. Some of what it says is of one file: that it is too large, for instance.
             if (
                 status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
                 or status >= HTTPStatus.INTERNAL_SERVER_ERROR
             ):
-                return ServingError(f"{self._address.url} answered {_status(status)}")
+                return ServingError(f"{self._shown_url} answered {_status(status)}")
             return self._no_serving(status)
         return refusal(self._address, message, unknown_model=status == HTTPStatus.NOT_FOUND)
 
     def _no_serving(self, status: int) -> Exception:
-        return UnusableServerError(f"{self._address.url} does not answer as TensorFlow Serving's REST does ({_status(status)})")
+        return UnusableServerError(f"{self._shown_url} does not answer as TensorFlow Serving's REST does ({_status(status)})")
 
 
 def _status(status: int) -> str:

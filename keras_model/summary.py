@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_model.comparable_runs import kind_of
 from keras_model.comparison import network_title
+from keras_model.recipes import PAPER
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
 from tfrecords.errors import UsageError
 
@@ -20,7 +21,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m keras_model.summary",
         description="Sums up finished runs: means and standard deviations beside the published accuracies. The runs are of one "
-        "split with several seeds, or every fold of a cross-validation; of one network or several.",
+        "split with several seeds, or every fold of a cross-validation; of one network and recipe or several.",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the summary; must not hold anything")
@@ -48,7 +49,7 @@ def read_metrics(run: Path) -> dict[str, Any]:
 
 
 def by_network(runs: Sequence[Path]) -> Mapping[str, list[dict[str, Any]]]:
-    """The metrics of finished runs, by the name of their networks.
+    """The metrics of finished runs, by the name of their networks, and of their recipes where those are not the paper's.
 
     Raises:
         UsageError: If a folder holds no finished run, or is named twice.
@@ -60,7 +61,8 @@ def by_network(runs: Sequence[Path]) -> Mapping[str, list[dict[str, Any]]]:
             raise UsageError(f"{run} is named twice")
         seen.add(run.resolve())
         metrics = read_metrics(run)
-        groups.setdefault(network_title(metrics["model"]["name"]), []).append(metrics)
+        title, recipe = network_title(metrics["model"]["name"]), metrics["options"].get("recipe", PAPER)
+        groups.setdefault(title if recipe == PAPER else f"{title}, recipe {recipe}", []).append(metrics)
     return groups
 
 

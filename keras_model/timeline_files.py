@@ -1,12 +1,13 @@
 """Where the pictures of `--timeline` go: one file, or a folder with a picture for each audio file."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_model.audio_files import STANDARD_INPUT
+from keras_model.audio_files import AudioFile
 from keras_model.front_end import FrontEnd
 from keras_model.prediction import Prediction
-from keras_model.prediction_writers import printable
+from keras_model.printable_text import printable
 from tfrecords.errors import UsageError, quoted
 
 _LONGEST_NAME_BYTES = 200  # most file systems allow 255, and `write_whole` adds some while it writes
@@ -19,33 +20,36 @@ class TimelineFiles:
         paths: One for each audio file, all different.
     """
 
-    def __init__(self, out: str, names: Sequence[str]) -> None:
+    def __init__(self, out: str, files: Sequence[AudioFile]) -> None:
         """Decides.
 
         Args:
             out: A file ending in .png, or a folder: one that exists, or whose name ends with a slash.
-            names: Of the audio files.
+            files: The audio files.
 
         Raises:
             UsageError: If the pictures cannot lie there.
         """
+        if not out:
+            raise UsageError("--timeline must not be empty")
+        self._files = tuple(files)
         folder = Path(out)
-        if out.endswith("/") or folder.is_dir():
+        if out.endswith("/") or os.path.isdir(folder):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UsageError(f"the folder of --timeline, {quoted(out)}, cannot be made: {error.strerror}") from error
-            self.paths = [folder / f"{name}.png" for name in _different([_picture_name(name) for name in names])]
+            self.paths = [folder / f"{name}.png" for name in _different([_picture_name(file) for file in files])]
             return
-        if len(names) != 1:
-            raise UsageError(f"--timeline must be a folder for {len(names)} files: one that exists, or {quoted(out + '/')}")
+        if len(files) != 1:
+            raise UsageError(f"--timeline must be a folder for {len(files)} files: one that exists, or {quoted(out + '/')}")
         if folder.suffix.lower() != ".png":
             raise UsageError(f"--timeline must end in .png, or be a folder, got {quoted(out)}")
-        if not folder.parent.is_dir():
+        if not os.path.isdir(folder.parent):
             raise UsageError(f"--timeline {quoted(out)}: there is no folder {folder.parent}")
         self.paths = [folder]
 
-    def draw(self, number: int, name: str, prediction: Prediction, front_end: FrontEnd) -> None:
+    def draw(self, number: int, prediction: Prediction, front_end: FrontEnd) -> None:
         """Writes the picture of an audio file, by its number.
 
         Raises:
@@ -56,19 +60,19 @@ class TimelineFiles:
 
         picture = timeline_png(
             prediction,
-            name=_shown_name(name),
+            name=_shown_name(self._files[number]),
             chunk_seconds=front_end.spec.min_seconds(1),
             note="model trained on SYNTHETIC audio" if front_end.corpus.synthetic else "",
         )
         write_whole(self.paths[number], picture)
 
 
-def _shown_name(name: str) -> str:
-    return "standard input" if name == STANDARD_INPUT else printable(Path(name).name)
+def _shown_name(file: AudioFile) -> str:
+    return "standard input" if file.is_standard_input else printable(Path(file.name).name)
 
 
-def _picture_name(name: str) -> str:
-    return Path(_shown_name(name)).stem.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
+def _picture_name(file: AudioFile) -> str:
+    return Path(_shown_name(file)).stem.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
 
 
 def _different(names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from keras_model.resampling_graph import resample_graph
 from tfrecords.audio import LARGEST_SAMPLE, SAMPLE_RATES_HZ
 from tfrecords.log_mel_spec import LogMelSpec
 
-# Chunks that pass through the front end and the network at once: a track of two hours takes no more memory than one of a minute.
+# Chunks that pass through the front end and the network at once: of a long track, nothing but its samples takes more memory.
 _BLOCK = 64
 
 
@@ -59,6 +59,9 @@ def classify_track(
         n_genres: Number of the network's outputs.
         spec: The front end.
         n_wanted: How many chunks are taken; None for all candidates.
+
+    Returns:
+        The track's answer.
     """
     error = _first_error(error, _unusable(waveform, sample_rate))
     usable = tf.equal(error, "")

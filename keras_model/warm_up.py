@@ -1,14 +1,12 @@
 """Requests that TF Serving sends a version before it takes others: the first answer of a graph takes seconds."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
 
-from keras_model.check_signals import check_tracks
+from keras_model.check_signals import check_tracks, wav_bytes
 from keras_model.front_end import FrontEnd
 from keras_model.served_model import CLASSIFY_SIGNATURE
 from tfrecords.schema import LOG_MEL
@@ -26,8 +24,6 @@ def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
     """
     spec = front_end.spec
     waveform = check_tracks(spec)[0]
-    wav = io.BytesIO()
-    soundfile.write(wav, waveform, spec.sample_rate, format="WAV", subtype="PCM_16")
     requests = {
         "serving_default": {"log_mel": np.zeros((1, *spec.shape), np.float32)},
         "classify_waveform": {
@@ -35,7 +31,7 @@ def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
             "n_samples": np.array([len(waveform)], np.int32),
             "sample_rate": np.array([spec.sample_rate], np.int32),
         },
-        "classify_audio": {"audio": np.array([wav.getvalue()])},
+        "classify_audio": {"audio": np.array([wav_bytes(waveform, spec.sample_rate)])},
     }
     with tf.io.TFRecordWriter(str(folder / WARM_UP_FILE)) as writer:
         for signature, inputs in requests.items():

@@ -11,21 +11,10 @@ import tensorflow as tf
 from keras_model.wav_header import Layout, cut, first_of, read_layout
 from keras_model.wav_samples import FLOAT_32, FLOAT_64, decode_samples, mean_of_channels
 from tfrecords.audio import LARGEST_SAMPLE
+from tfrecords.audio_formats import MAGIC_BYTES
 
 # Where in the file, which bytes, and the format's name.
-_OTHER_FORMATS = (
-    (0, b"fLaC", "FLAC"),
-    (0, b"ID3", "MP3"),
-    (0, b"\xff\xfb", "MP3"),
-    (0, b"\xff\xf3", "MP3"),
-    (0, b"\xff\xf2", "MP3"),
-    (0, b"OggS", "Ogg"),
-    (0, b"FORM", "AIFF"),
-    (0, b".snd", "AU"),
-    (0, b"caff", "CAF"),
-    (4, b"ftyp", "MP4 or M4A"),
-    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
-)
+_OTHER_FORMATS = (*MAGIC_BYTES, (0, b"OggS", "Ogg"), (0, b"FORM", "AIFF"), (0, b".snd", "AU"), (0, b"caff", "CAF"))
 
 
 class WavAudio(NamedTuple):

@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 import soundfile
 
+from keras_model.find_model import find_saved_model
 from keras_model.front_end import FrontEnd
-from keras_model.prediction import Predictor, find_saved_model
-from keras_model.saved_model import load_saved_model
+from keras_model.predictor import Predictor
 from tests.conftest import SAMPLE_RATE, synthetic_track
 from tfrecords.audio import decode_audio
 from tfrecords.log_mel import cut_chunks, log_mel
+
+load_once = functools.cache(Predictor.load)
 
 
 @contextmanager
 def loading_once() -> Iterator[None]:
     """Within it a model is loaded once: it takes seconds, and most tests ask for the same one."""
     with pytest.MonkeyPatch.context() as patch:
-        load = functools.cache(Predictor.load)
-        patch.setattr(Predictor, "load", lambda path: load(find_saved_model(path)))
+        patch.setattr(Predictor, "load", lambda path: load_once(find_saved_model(path)))
         yield
 
 
@@ -33,12 +34,6 @@ def write_song(path: Path) -> Path:
     """Writes a file of five chunks, which the network of the fixture `run` takes for noise."""
     soundfile.write(path, synthetic_track("noise", 90, seconds=3.0), SAMPLE_RATE)
     return path
-
-
-@functools.cache
-def signature(saved_model: Path) -> Any:
-    loaded = load_saved_model(saved_model)
-    return lambda log_mels: loaded.signatures["serving_default"](log_mel=log_mels)["probabilities"].numpy()
 
 
 def json_lines(capsys: pytest.CaptureFixture[str]) -> list[Any]:
@@ -67,5 +62,4 @@ def by_hand(run: Path, data: bytes) -> np.ndarray:
     waveform = decode_audio(data, sample_rate=spec.sample_rate).waveform
     starts = np.arange(spec.n_candidate_chunks(len(waveform))) * spec.chunk_step
     features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
-    probabilities: np.ndarray = signature(find_saved_model(run))(features)
-    return probabilities
+    return load_once(find_saved_model(run)).probabilities(features)

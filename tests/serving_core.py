@@ -5,6 +5,7 @@ The rules, and the words of the messages, are those of TensorFlow Serving's sour
 session that knows no Python: tensors are fed and fetched by the names that `saved_model.pb` gives them.
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,7 @@ class Servable:
         if self.batcher is None or output_filter:
             return run(inputs)
         return self.batcher.run(run, inputs, signature=signature_name)
+
+
+# For tests that change nothing of it that lasts: loading takes seconds.
+load_servable = functools.cache(Servable)

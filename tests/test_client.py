@@ -13,10 +13,11 @@ import pytest
 import soundfile
 
 from keras_model import client, serving
-from keras_model.prediction import Predictor
+from keras_model.predictor import Predictor
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
+from tests.predicting import load_once
 from tests.served import version_of
-from tests.serving_core import Servable
+from tests.serving_core import Servable, load_servable
 from tests.serving_server import ServingServer
 from tests.serving_server import serving as serve
 
@@ -26,12 +27,12 @@ UNAVAILABLE, BUSY = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUS
 
 @pytest.fixture(scope="module")
 def servable(run: Path) -> Servable:
-    return Servable(version_of(run).parent)
+    return load_servable(version_of(run).parent)
 
 
 @pytest.fixture(scope="module")
 def predictor(run: Path) -> Predictor:
-    return Predictor.load(run)
+    return load_once(version_of(run))
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The parts of the client that need no server: what is sent, when it is sent again, what is loaded."""
 
+import base64
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 import soundfile
 
 from keras_model import client
@@ -51,6 +54,12 @@ def test_wav_files_are_sent_as_they_are(subtype: str) -> None:
     assert sent.seconds == pytest.approx(0.5 * SAMPLE_RATE / 8000, rel=1e-3)
 
 
+def test_a_header_that_tells_no_length_leaves_it_open() -> None:
+    data = bytearray(wav(synthetic_track("hum", 1, seconds=1.0)))
+    data[40:44] = bytes(4)  # as in what was written to a pipe
+    assert wav_file(io.BytesIO(data)).seconds is None
+
+
 def test_what_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnusableAudioError, match="does not decode"):
         wav_file(io.BytesIO(b"not audio at all"))
@@ -76,6 +85,9 @@ def test_pauses_double_and_are_shortened_at_random() -> None:
     assert len(pauses) == len(longest)
     assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, longest, strict=True))
     assert pauses != longest
+    with pytest.raises(TransientError, match="2001 attempts"):
+        ask_patiently(busy, n_retries=2000, sleep=pauses.append)
+    assert max(pauses) <= 8
 
 
 def test_a_server_that_was_there_may_come_back() -> None:
@@ -120,16 +132,44 @@ def test_options_that_cannot_be(option: tuple[str, str], capsys: pytest.CaptureF
     assert option[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--version", str(2**63)), r"version must be 0 to 2\*\*63 - 1, got 9223372036854775808"),
+        (("--model", "x\udce9"), r"name must be UTF-8, got 'x\\udce9'"),
+        (("--timeout", "1e9"), r"time-out must lie in 0..86400 s, got 1e\+09"),
+    ],
+)
+def test_what_no_server_could_be_asked(option: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for url in ("http://127.0.0.1:1", "grpc://127.0.0.1:1"):
+        assert client.main(["x.wav", "--url", url, *option]) == 2
+        assert re.fullmatch(f"client: the .*{message}\n", capsys.readouterr().err)
+
+
+def test_options_may_stand_between_paths() -> None:
+    assert client.parse_options(["a.wav", "--url", "http://host", "b.wav"]).paths == ["a.wav", "b.wav"]
+
+
 def test_no_tensorflow_is_loaded() -> None:
     modules = "keras_model.client, keras_model.serving_rest, keras_model.serving_grpc"
-    forbidden = ("tensorflow", "tensorflow_serving", "keras", "librosa", "apache_beam", "matplotlib")
+    forbidden = ("tensorflow", "tensorflow_serving", "keras", "librosa", "apache_beam", "matplotlib", "scipy")
     code = f"import sys, {modules}; print(sorted(set(sys.modules) & set({forbidden!r})))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:8501", "ftp://host", "http://", "grpc://host/path", "http://host:x", "http://[::1", "grpc://h?a"]
+    "url",
+    [
+        "127.0.0.1:8501",
+        "ftp://host",
+        "http://",
+        "grpc://host/path",
+        "http://host:x",
+        "http://[::1",
+        "grpc://h?a",
+        "http://h\udce9",
+    ],
 )
 def test_addresses_that_are_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert client.main(["x.wav", "--url", url]) == 2
@@ -142,3 +182,22 @@ def test_grpc_targets() -> None:
     assert Address(url="grpc://[::1]:9").grpc_target == "[::1]:9"
     with pytest.raises(UsageError, match="name must not be empty"):
         Address(url="grpc://host", model="")
+
+
+def test_passwords_are_sent_and_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    sent: list[Any] = []
+
+    def lost(adapter: Any, request: Any, **_: Any) -> None:
+        sent.append(request)
+        raise requests.exceptions.InvalidURL(f"Failed to parse: {request.url}")
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lost)
+    address = Address(url="http://u:sécret%40@host:1/a@b")
+    with pytest.raises(UnusableServerError) as error:
+        client.connect(address).ask(b"")
+    assert sent[0].headers["Authorization"] == "Basic " + base64.b64encode("u:sécret@".encode()).decode()
+    for text in (str(error.value), address.title):
+        assert "http://host:1/a@b" in text
+        assert "cret" not in text
+    assert client.main(["x.wav", "--url", "http://u:se/cret@host"]) == 2
+    assert capsys.readouterr().err.endswith(" got 'http://host'\n")

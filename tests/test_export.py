@@ -20,9 +20,11 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from keras_model import export
 from keras_model.export import export_model
-from keras_model.export_check import check_export
+from keras_model.export_check import check_decisions, check_export
+from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import ExportError
 from keras_model.saved_model import load_saved_model
+from keras_model.serving_files import write_serving_files
 from keras_model.training import load_model
 from tests.conftest import GENRES, REPOSITORY, synthetic_track
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
@@ -73,11 +75,16 @@ def test_models_config_names_every_model(exports: Path) -> None:
     }
 
 
-def test_files_of_the_user_are_kept(run: Path, tmp_path: Path) -> None:
+def test_files_of_the_user_are_kept(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("mine")
-    exported(run, tmp_path)
+    for name in ("genres/1", 'we"ird/1', ".hidden/1", "empty/1", "7/1"):
+        (tmp_path / name).mkdir(parents=True)
+        if not name.startswith("empty"):
+            (tmp_path / name / "saved_model.pb").write_text("")
+    write_serving_files(tmp_path)
     assert (tmp_path / "compose.yaml").read_text() == "mine"
-    assert "max_batch_size { value: 64 }" in (tmp_path / "batching.config").read_text()
+    assert "pad_variable_length_inputs: true" in (tmp_path / "batching.config").read_text()
+    assert re.findall(r'name: "(.*?)"', (tmp_path / "models.config").read_text()) == ["genres"]
 
 
 def test_warm_up_requests_are_answered(exports: Path) -> None:
@@ -123,8 +130,13 @@ def test_as_many_chunks_as_asked_for(run: Path, exports: Path) -> None:
     np.testing.assert_allclose(row["probabilities"], expected.probabilities, atol=1e-4)
 
 
-def test_it_loads_from_a_read_only_folder_as_another_user(exports: Path) -> None:
-    """TF Serving's container runs as it likes, over a volume that is mounted read-only."""
+def test_it_loads_from_a_read_only_folder_as_another_user(run: Path, tmp_path: Path) -> None:
+    """TF Serving's container runs as it likes, over a volume that is mounted read-only; whatever the umask of who exports."""
+    umask = os.umask(0o077)
+    try:
+        exports = exported(run, tmp_path / "models").parent.parent
+    finally:
+        os.umask(umask)
     for path in (exports, *exports.rglob("*")):
         mode = path.stat().st_mode
         assert mode & stat.S_IROTH, path
@@ -170,6 +182,43 @@ def test_the_check_refuses_what_is_beyond_a_tolerance(
         check_export(version_of(run), load_model(run / "model.keras"), front_end_of(run))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("genre", r"a track of 22050 Hz is served as '(hum|noise|ticks)', by the pipeline's front end it is"),
+        ("genre_majority", r"a track of 22050 Hz is served as '(hum|noise|ticks)', by the pipeline's front end it is"),
+        ("n_chunks", r"a track of 22050 Hz is served by 9 chunks, it has \d"),
+        ("votes", r"the chunks of a track of 22050 Hz are taken for others"),
+    ],
+)
+def test_the_check_refuses_other_decisions(run: Path, name: str, message: str) -> None:
+    file = wav(synthetic_track("noise", 6, seconds=2.5))
+    expected = by_pipeline(run, file)
+    answer = dict(load_saved_model(version_of(run)).signatures["classify_audio"](audio=tf.constant([file])))
+    check_decisions(answer, [expected], 1e-3, 22050)
+    other = next(genre for genre in GENRES if genre not in (expected.genre, expected.genre_majority))
+    answer[name] = {
+        "genre": tf.constant([other]),
+        "genre_majority": tf.constant([other]),
+        "n_chunks": tf.constant([9]),
+        "votes": tf.constant([np.roll(expected.votes, 1)]),
+    }[name]
+    with pytest.raises(ExportError, match=message):
+        check_decisions(answer, [expected], 1e-3, 22050)
+
+
+def test_a_command_for_one_machine_waits_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TF_CONFIG, TensorFlow would wait for the workers that it names."""
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}')
+    load_tensorflow()
+    assert "TF_CONFIG" not in os.environ
+
+
+def test_chunks_are_for_tracks(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([str(run), "--to", str(tmp_path / "x"), "--format", "onnx", "--chunks", "2"]) == 2
+    assert "--chunks is for --format saved-model" in capsys.readouterr().err
+
+
 def test_a_model_with_other_features_is_not_published(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,7 +231,7 @@ def test_a_model_with_other_features_is_not_published(
     assert [path.name for path in tmp_path.rglob("*")] == ["genres"]
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "7", "with space", "-x", "é"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "7", "with space", "-x", "é", "models.config", "compose.yaml"])
 def test_a_name_that_cannot_be_served_is_refused(
     run: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

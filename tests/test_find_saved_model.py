@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_model.prediction import find_saved_model
+from keras_model.find_model import find_saved_model
 from tfrecords.errors import UsageError
 
 
@@ -58,3 +58,8 @@ def test_damaged_metrics(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(UsageError, match="metrics.json is damaged"):
         find_saved_model(tmp_path)
+
+
+def test_a_name_that_is_too_long_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no exported model in"):
+        find_saved_model(tmp_path / ("x" * 300))

@@ -191,11 +191,10 @@ def test_an_existing_file_stays_as_it_is(suffix: str, tmp_path: Path) -> None:
 def test_a_missing_package_is_named_with_its_installation(
     suffix: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in [name for name in sys.modules if name.split(".")[0] == package.replace("-", "_")]:
+    name = package.replace("-", "_")
+    for module in {name, *(module for module in sys.modules if module.split(".")[0] == name)}:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(
-        UsageError, match=rf"a \.{suffix} file needs {package}, .*pip install 'gtzan-genres\[formats\]'$"
-    ) as error:
+    with pytest.raises(UsageError, match=rf"a \.{suffix} file needs {package}, .*pip install -e '\.\[formats\]'$") as error:
         FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from beam_pipeline.index import AUDIO_SUFFIXES as INDEXED
 from keras_model import timeline
-from keras_model.audio_files import AUDIO_SUFFIXES
+from keras_model.audio_files import AudioFile
 from keras_model.prediction import Prediction
 from keras_model.prediction_writers import BarWriter, CsvWriter
 from keras_model.timeline_files import TimelineFiles
@@ -92,7 +91,7 @@ def front_end(*, synthetic: bool = False) -> Any:
 
 
 def test_a_timeline_is_drawn(tmp_path: Path) -> None:
-    TimelineFiles(str(tmp_path / "x.png"), ["a.wav"]).draw(0, "a.wav", prediction(SPLIT), front_end())
+    TimelineFiles(str(tmp_path / "x.png"), [AudioFile(name="a.wav")]).draw(0, prediction(SPLIT), front_end())
     picture = imread(tmp_path / "x.png")  # (height, width, 4)
     assert picture.shape[1] == 1800
     assert picture[..., :3].std() > 0.05
@@ -124,16 +123,16 @@ def test_a_timeline_says_that_a_model_is_of_synthetic_audio(tmp_path: Path, monk
         draw(*arguments, **texts)
 
     monkeypatch.setattr(timeline, "_title", noted)
-    files = TimelineFiles(f"{tmp_path}/new/folder/", ["b/a.wav"])
-    files.draw(0, "b/a.wav", prediction(SPLIT), front_end(synthetic=True))
-    files.draw(0, "b/a.wav", prediction(SPLIT), front_end())
+    files = TimelineFiles(f"{tmp_path}/new/folder/", [AudioFile(name="b/a.wav")])
+    files.draw(0, prediction(SPLIT), front_end(synthetic=True))
+    files.draw(0, prediction(SPLIT), front_end())
     assert titles == [{"name": "a.wav", "note": "model trained on SYNTHETIC audio"}, {"name": "a.wav", "note": ""}]
     assert (tmp_path / "new" / "folder" / "a.png").is_file()
 
 
 def test_files_of_one_name_get_different_pictures(tmp_path: Path) -> None:
     names = ["a/x.wav", "b/x.wav", "c/X.mp3", "x-2.wav", "-", "y\n.wav", "é" * 120 + ".wav"]
-    paths = TimelineFiles(str(tmp_path), names).paths
+    paths = TimelineFiles(str(tmp_path), [AudioFile(name=name, is_standard_input=name == "-") for name in names]).paths
     assert [path.name for path in paths[:6]] == ["x.png", "x-2.png", "X-3.png", "x-2-2.png", "standard input.png", "y\\n.png"]
     assert len(paths[6].name.encode()) == 204
     assert {path.parent for path in paths} == {tmp_path}
@@ -148,9 +147,5 @@ def test_where_timelines_cannot_lie(tmp_path: Path) -> None:
     ):
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match=message) as error:
-            TimelineFiles(f"{tmp_path}/{out}", ["a.wav"] * n_files)
+            TimelineFiles(f"{tmp_path}/{out}", [AudioFile(name="a.wav")] * n_files)
         assert len(str(error.value).splitlines()) == 1
-
-
-def test_folders_are_searched_for_all_that_the_pipeline_indexes() -> None:
-    assert INDEXED <= AUDIO_SUFFIXES

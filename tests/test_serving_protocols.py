@@ -21,7 +21,7 @@ from keras_model.serving_messages import predict_outputs, predict_request
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tests.served import front_end_of, version_of, wav
 from tests.serving_batches import Batching
-from tests.serving_core import Servable
+from tests.serving_core import Servable, load_servable
 from tests.serving_server import ServingServer, serving
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.schema import Record, encode
@@ -31,7 +31,7 @@ BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
 
 @pytest.fixture(scope="module")
 def servable(run: Path) -> Servable:
-    return Servable(version_of(run).parent)
+    return load_servable(version_of(run).parent)
 
 
 @pytest.fixture(scope="module")

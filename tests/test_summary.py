@@ -228,6 +228,23 @@ def test_the_command_groups_runs_by_network(groups: Groups, tmp_path: Path, caps
     assert written["networks"]["shallow"]["folders"] == runs[:3]
 
 
+def test_the_command_keeps_recipes_of_one_network_apart(
+    groups: Groups, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned: Any = copy.deepcopy(groups["shallow"])
+    for run in tuned:
+        run["options"] |= {"recipe": "tuned", "mixup": 0.3}
+    runs = write_runs(tmp_path, {"paper": groups["shallow"], "tuned": tuned})
+    assert summary.main([*runs, "--output", str(tmp_path / "sum")]) == 0
+    screen = capsys.readouterr().out
+    assert "shallow, mean of 3 runs" in screen
+    assert "shallow, recipe tuned, mean of 3 runs" in screen
+    assert list(json.loads((tmp_path / "sum" / "summary.json").read_text(encoding="utf-8"))["networks"]) == [
+        "shallow",
+        "shallow, recipe tuned",
+    ]
+
+
 def test_the_command_knows_folds(folds: Groups, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kind_of(folds) == "folds"
     assert kind_of({"shallow": folds["shallow"][:1]}) == "runs"

@@ -173,7 +173,7 @@ def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
     ("container", "subtype", "name"),
     [
         ("FLAC", "PCM_16", "FLAC"),
-        ("OGG", "VORBIS", "Ogg"),
+        ("OGG", "VORBIS", "Ogg Vorbis"),
         ("MP3", "MPEG_LAYER_III", "MP3"),
         ("AIFF", "PCM_16", "AIFF"),
         ("AU", "PCM_16", "AU"),

@@ -27,8 +27,8 @@ _FULL_SCALE = np.float32(32768)
 _LONGEST_SECONDS = 7 * 24 * 3600
 # libsndfile's number where a header announces no length, as in FLAC that was written to a pipe.
 _UNKNOWN_FRAMES = 2**63 - 1
-# Samples of all channels in a block where the length is not known.
-_BLOCK_SAMPLES = 1 << 20
+# Samples of each channel in a block where the length is not known.
+_BLOCK_FRAMES = 1 << 20
 # Enough for `undecodable_format`.
 _HEAD_BYTES = 64
 
@@ -91,15 +91,16 @@ def decode_audio(data: bytes, *, sample_rate: int) -> Audio:
     """
     with Sound.opened(io.BytesIO(data)) as sound:
         # In one piece, as almost every file can be; what does not fit into the memory has a damaged header.
-        blocks = list(sound.blocks(sound.announced_frames or _BLOCK_SAMPLES))
+        blocks = list(sound.blocks(sound.announced_frames or _BLOCK_FRAMES))
     channels = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)  # (n_samples, n_channels)
     waveform = mono(channels)
     if channels.dtype == np.int16 and channels.shape[1] == 1 and sound.sample_rate == sample_rate:
         # What GTZAN is: the samples are hashed as they are, without rounding them back.
         return Audio(waveform=waveform, blake3=_digest(channels))
     if sound.sample_rate != sample_rate:
-        resampler = Resampler(sound.sample_rate, sample_rate)
-        waveform = np.concatenate([resampler.add(waveform), resampler.rest()])
+        import librosa  # takes a second to import, and GTZAN needs no resampling
+
+        waveform = librosa.resample(waveform, orig_sr=sound.sample_rate, target_sr=sample_rate, res_type="soxr_hq")
     rounded = np.clip(np.rint(waveform * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
     return Audio(waveform=waveform, blake3=_digest(rounded))
 
@@ -221,7 +222,10 @@ def _decoding(head: bytes) -> Iterator[None]:
 
 
 class Resampler:
-    """Resamples a waveform that comes in blocks, with soxr's HQ setting: to what `librosa.resample` makes of the whole."""
+    """Resamples a waveform that comes in blocks, with soxr's HQ setting: to what `librosa.resample` makes of the whole.
+
+    librosa itself has no way to resample in blocks.
+    """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         self._stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")

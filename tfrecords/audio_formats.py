@@ -2,6 +2,11 @@
 
 import soundfile
 
+# Endings that are taken out of a folder. The last line is of audio that libsndfile does not decode: it is reported by name.
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".wave", ".w64", ".rf64", ".au", ".snd", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".caf"}
+    | {".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv", ".mpc", ".mka", ".webm", ".dsf"}
+)
 # Where in the file, which bytes, and the format's name: formats that libsndfile does not know.
 _UNKNOWN = (
     (4, b"ftyp", "MP4 or M4A (AAC or ALAC)"),
@@ -26,6 +31,10 @@ _OPTIONAL = (
     (0, b"\xff\xf3", "MP3", "MP3", None),
     (0, b"\xff\xf2", "MP3", "MP3", None),
 )
+
+
+# Where in the file, which bytes, and the format's name: of all formats above.
+MAGIC_BYTES = (*_UNKNOWN, *((position, magic, name) for position, magic, name, _, _ in _OPTIONAL))
 
 
 def undecodable_format(data: bytes) -> str | None:
