@@ -225,7 +225,7 @@ for batch_normalization in (False, True):
         (value, state), gradient = jax.jit(jax.value_and_grad(lambda w: loss(w, model), has_aux=True))(weights)
         found.append([value, *state, gradient[0], *gradient[2:]])
     for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * np.abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())  # of batch normalisation, where float32 takes part
     print("equal", len(found[0]))
 """
 
