@@ -23,7 +23,7 @@ demo: $(READY)  ## Run the whole job: tracks to TFRecords, a trained network, a 
 	$(RUN) train.py --batchnorm --data $(DEMO_DATA) $(DEMO_TRAINING)
 
 test: $(READY)  ## Run the tests
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of Flink, compare the bytes (needs Go, Java and Maven)
 	$(RUN) -m tests.runners.install

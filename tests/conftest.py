@@ -19,6 +19,9 @@ from beam_pipeline.options import BuildOptions
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+# They take minutes each. Begun first, none of them is left to one process at the end while the others have nothing to do.
+_LONGEST_MODULES = ("test_training", "test_resume", "test_devices", "test_experiment", "test_model_option", "test_export")
+
 SAMPLE_RATE = 22050
 REPOSITORY = Path(__file__).parent.parent
 # Reference data that is not part of the project: original inputs of the paper's networks, real recordings.
@@ -28,6 +31,10 @@ GENRES = ("hum", "noise", "ticks")
 # The training that several test modules look at.
 OPTIONS = ("--batchnorm", "--batch-size", "16", "--learning-rate", "3e-4")
 EPOCHS = 8
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in _LONGEST_MODULES)
 
 
 def tone(hz: float, *, seconds: float, sample_rate: int = SAMPLE_RATE, amplitude: float = 0.5) -> NDArray[np.float32]:
