@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
@@ -22,6 +23,13 @@ def at_least_zero(text: str) -> float:
 def keras_seed(text: str) -> int:
     """The argparse type of a seed, which Keras takes from 0 to 2³² − 1."""
     return int(_checked(int, text, lambda number: 0 <= number < 2**32, "between 0 and 2**32 - 1"))
+
+
+def folder(text: str) -> Path:
+    """The argparse type of a folder's path. An empty one, as of a shell's unset variable, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder, got ''")
+    return Path(text)
 
 
 def _checked(kind: type[int] | type[float], text: str, fits: Callable[[float], bool], expected: str) -> float:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_model.argument_types import whole
+from keras_model.argument_types import folder, whole
 from keras_model.front_end import FrontEnd
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
 from keras_model.serving_files import is_model_name, write_serving_files
@@ -132,8 +132,8 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         description="Exports a finished run for TF Serving, as the next version of a model, and to ONNX and LiteRT.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder of the models")
+    parser.add_argument("run", type=folder, help="folder of the run")
+    parser.add_argument("--to", type=folder, required=True, metavar="DIR", help="folder of the models")
     parser.add_argument("--name", default=MODEL_NAME, help="of the model: DIR/NAME/VERSION")
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["saved-model"], metavar="FORMAT", help=", ".join(FORMATS)

@@ -3,8 +3,9 @@
 import csv
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from keras_model.prediction import Prediction
 from keras_model.printable_text import encodable, printable
@@ -12,7 +13,7 @@ from keras_model.printable_text import encodable, printable
 _BAR_CHARACTERS = 40
 
 
-class PredictionWriter:
+class PredictionWriter(ABC):
     """Prints the predictions of many files; each format is a subclass.
 
     Attributes:
@@ -40,15 +41,15 @@ class PredictionWriter:
         self.synthetic = synthetic
         self.top = top
 
+    @abstractmethod
     def write(self, name: str, prediction: Prediction) -> None:
         """Prints a file's genre."""
-        raise NotImplementedError
 
     def fail(self, name: str, reason: str) -> None:
         """Says why a file has no genre."""
         print(f"{self.program}: {printable(name)}: {printable(reason)}", file=self._errors or sys.stderr, flush=True)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # most formats hold nothing back
         """Prints what was held back; to be called after the last file."""
 
 
@@ -97,17 +98,8 @@ class CsvWriter(PredictionWriter):
     Where the genres are not known yet, rows of failed files are held back until the first prediction tells them.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        program: str,
-        genres: Sequence[str] | None = None,
-        synthetic: bool | None = None,
-        top: int | None = None,
-        errors: TextIO | None = None,
-    ) -> None:
-        super().__init__(stream, program=program, genres=genres, synthetic=synthetic, top=top, errors=errors)
+    def __init__(self, stream: TextIO, **options: Any) -> None:
+        super().__init__(stream, **options)
         self._rows = csv.writer(stream, lineterminator="\n")
         self._has_header = False
         self._held_back: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""What the tests of prediction share: a model that is loaded once, a song, and the answer computed by hand."""
+"""What the tests of prediction share: a model that is loaded once, a song, and what the command printed."""
 
 import functools
 import json
@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 
 from keras_model.find_model import find_saved_model
-from keras_model.front_end import FrontEnd
 from keras_model.predictor import Predictor
 from tests.conftest import SAMPLE_RATE, synthetic_track
-from tfrecords.audio import decode_audio
-from tfrecords.log_mel import cut_chunks, log_mel
 
 load_once = functools.cache(Predictor.load)
 
@@ -54,12 +50,3 @@ def standard_input(data: bytes) -> Iterator[None]:
     finally:
         os.dup2(before, 0)
         os.close(before)
-
-
-def by_hand(run: Path, data: bytes) -> np.ndarray:
-    """Probabilities of all candidate chunks, (n_chunks, n_genres)."""
-    spec = FrontEnd.from_json((run / "front_end.json").read_text()).spec
-    waveform = decode_audio(data, sample_rate=spec.sample_rate).waveform
-    starts = np.arange(spec.n_candidate_chunks(len(waveform))) * spec.chunk_step
-    features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
-    return load_once(find_saved_model(run)).probabilities(features)

@@ -240,6 +240,13 @@ def test_a_name_that_cannot_be_served_is_refused(
     assert not (tmp_path / "served").exists()
 
 
+def test_an_empty_name_of_a_folder_is_not_the_current_one(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        export.main([str(run), "--to", ""])
+    assert error.value.code == 2
+    assert "--to: must name a folder, got ''" in capsys.readouterr().err
+
+
 def test_an_unfinished_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main([str(tmp_path), "--to", str(tmp_path / "served")]) == 2
     assert capsys.readouterr().err == f"export: {tmp_path} is no finished run: it has no model.keras\n"

@@ -21,7 +21,8 @@ from keras_model.find_model import find_saved_model
 from keras_model.predictor import BATCH_CHUNKS, Predictor
 from keras_model.voting import vote
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE, synthetic_track
-from tests.predicting import by_hand, json_lines, loading_once, write_song
+from tests.predicting import json_lines, loading_once, write_song
+from tests.served import by_pipeline
 from tests.test_audio import encoded
 
 
@@ -64,7 +65,7 @@ def test_probabilities_are_those_of_pipeline_and_network(
     (tmp_path / "x.wav").write_bytes(data)
     assert predict.main([str(run), "--json", str(tmp_path / "x.wav")]) == 0
     (line,) = json_lines(capsys)
-    expected = by_hand(run, data)
+    expected = by_pipeline(run, data).chunk_probabilities
     for genre, probability in zip(GENRES, expected.mean(axis=0, dtype=np.float64), strict=True):
         assert line["probabilities"][genre] == pytest.approx(probability, abs=1e-5)
     votes = vote(expected, ["x"] * len(expected))
@@ -80,7 +81,7 @@ def test_chunks_spreads_fewer_over_the_file(run: Path, song: Path, capsys: pytes
     assert predict.main([str(run), "--json", "--chunks", "2", str(song)]) == 0
     (line,) = json_lines(capsys)
     assert line["n_chunks"] == 2
-    expected = by_hand(run, song.read_bytes())[[1, 3]].mean(axis=0)  # of five, the middles of two halves
+    expected = by_pipeline(run, song.read_bytes()).chunk_probabilities[[1, 3]].mean(axis=0)  # of five, the middles of two halves
     assert [line["probabilities"][genre] for genre in GENRES] == pytest.approx(expected.tolist(), abs=1e-5)
 
 

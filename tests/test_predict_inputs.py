@@ -12,7 +12,8 @@ import soundfile
 
 from keras_model import predict
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
-from tests.predicting import by_hand, json_lines, loading_once, standard_input, write_song
+from tests.predicting import json_lines, loading_once, standard_input, write_song
+from tests.served import by_pipeline
 from tests.test_audio import encoded
 
 
@@ -85,7 +86,7 @@ def test_standard_input(run: Path, song: Path, capsys: pytest.CaptureFixture[str
         assert predict.main([str(run), "--json", str(song), "-"]) == 0
     lines = json_lines(capsys)
     assert [line["file"] for line in lines] == [str(song), "-"]
-    expected = by_hand(run, data).mean(axis=0)
+    expected = by_pipeline(run, data).chunk_probabilities.mean(axis=0)
     assert [lines[1]["probabilities"][genre] for genre in GENRES] == pytest.approx(expected.tolist(), abs=1e-5)
     with standard_input(b""):
         assert predict.main([str(run), "-"]) == 1
@@ -121,5 +122,5 @@ def test_real_recordings(run: Path, shared: Path, capsys: pytest.CaptureFixture[
     paths = [shared / "real_audio" / "music" / "music.00000.wav", shared / "real_audio" / "speech" / "speech.00003.wav"]
     assert predict.main([str(run), "--json", *map(str, paths)]) == 0
     for path, line in zip(paths, json_lines(capsys), strict=True):
-        expected = by_hand(run, path.read_bytes()).mean(axis=0)
+        expected = by_pipeline(run, path.read_bytes()).chunk_probabilities.mean(axis=0)
         assert [line["probabilities"][genre] for genre in GENRES] == pytest.approx(expected.tolist(), abs=1e-5)
