@@ -9,7 +9,7 @@ from keras_model.argument_types import at_least_zero, keras_seed, positive, whol
 from keras_model.cluster import Cluster
 from keras_model.experiment import train_several
 from keras_model.networks.settings import NETWORKS
-from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, PRECISIONS, TrainOptions
+from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, PRECISIONS, STANDARDIZATIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.recipes import RECIPES
 from keras_model.run import check_data, check_output, train
@@ -41,6 +41,11 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
         action=argparse.BooleanOptionalAction,
         default=False,
         help="batch normalisation after each convolution; bbnn always has it",
+    )
+    parser.add_argument(
+        "--standardize",
+        choices=STANDARDIZATIONS,
+        help="have the network standardise each mel band; where not given, as the dataset's preset does",
     )
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="paper", help="defaults of other options: docs/recipes.md")
     parser.add_argument("--runs", type=positive(int), default=1, help="runs, with seeds one after the other, and their summary")

@@ -13,6 +13,7 @@ from tfrecords.errors import UsageError
 DEFAULT_DATA = Path("data/tfrecords")
 DECAYS = ("none", "cosine")
 AUGMENTATIONS = ("spec",)
+STANDARDIZATIONS = ("per_band",)
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 
@@ -26,6 +27,8 @@ class TrainOptions:
         recipe: Name of the recipe that gave the other options their defaults.
         model: Name of the network.
         batchnorm: Whether batch normalisation is added to it.
+        standardize: One of STANDARDIZATIONS: by which statistics of the train split it standardises its input; None for those of
+            the dataset's preset, if it has any.
         epochs: Passes over the train split.
         batch_size: Samples per step, over all replicas.
         learning_rate: Of Adam, at the start.
@@ -56,6 +59,7 @@ class TrainOptions:
     recipe: str = PAPER
     model: str = "shallow"
     batchnorm: bool = False
+    standardize: str | None = None
     epochs: int = 200
     batch_size: int = 64
     learning_rate: float = 5e-5

@@ -13,7 +13,7 @@ from keras_model.folds import fold_of_tracks
 from keras_model.options import TrainOptions
 from tfrecords.errors import UsageError
 from tfrecords.manifest import Manifest
-from tfrecords.statistics import LogMelStatistics
+from tfrecords.statistics import LogMelStatistics, band_standardization
 from tfrecords.tracks import read_tracks
 
 _BLOCK = 256
@@ -48,11 +48,13 @@ def load_run_data(options: TrainOptions, manifest: Manifest) -> RunData:
     if options.folds:
         return _load_fold(options, manifest)
     cache_bytes = options.cache_gib * 2**30
+    statistics = manifest.splits["train"].statistics
+    standardization = _standardization(options, manifest.standardization, statistics)
     return RunData(
         train=load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True),
         test=load_split(options.data, manifest, "test", cache_bytes=cache_bytes),
-        standardization=manifest.standardization,
-        mean=train_mean(manifest.standardization, manifest.splits["train"].statistics),
+        standardization=standardization,
+        mean=train_mean(standardization, statistics),
         described={
             "split_scheme": manifest.split_scheme,
             "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
@@ -89,7 +91,7 @@ def _load_fold(options: TrainOptions, manifest: Manifest) -> RunData:
     (trained,) = np.nonzero(~is_tested)
     for first in range(0, len(trained), _BLOCK):
         statistics.add(log_mels[trained[first : first + _BLOCK]])
-    standardization = statistics.standardization()
+    standardization = _standardization(options, statistics.standardization(), statistics.summary())
     counts = {
         name: {"tracks": len(set(track_ids[mask].tolist())), "records": int(mask.sum())}
         for name, mask in (("train", ~is_tested), ("test", is_tested))
@@ -101,3 +103,9 @@ def _load_fold(options: TrainOptions, manifest: Manifest) -> RunData:
         mean=train_mean(standardization, statistics.summary()),
         described={"split_scheme": f"kfold-{options.fold}/{options.folds}", "splits": counts, "tested_on": splits},
     )
+
+
+def _standardization(
+    options: TrainOptions, of_preset: Mapping[str, Any] | None, statistics: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    return band_standardization(statistics) if options.standardize == "per_band" else of_preset

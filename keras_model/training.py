@@ -32,8 +32,8 @@ class TrainedModel:
     Attributes:
         model: The network after its last step, with `--ema` with the averaged weights: in float32, and held by no strategy.
         evaluation: Of that network on the test split.
-        epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and the test split's accuracies, overall
-            and per genre.
+        epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and where the test split was evaluated its
+            accuracies, overall and per genre.
         steps: Per hundred steps the number of steps at their end ("step"), and loss, accuracy and cross-entropy over them; the
             last ones may be fewer.
         steps_per_epoch: Batches in an epoch.
@@ -81,6 +81,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     start: Checkpoint | None = None,
     show_progress: bool = True,
+    test_every_epoch: bool = True,
     max_steps_per_call: int = 100,
 ) -> TrainedModel:
     """Trains a network; may be called several times in one process.
@@ -88,7 +89,7 @@ def fit(
     Args:
         options: Of the run; its folders are not looked at.
         train: What to train on.
-        test: What to evaluate on after every epoch.
+        test: What to evaluate on.
         genres: In the order of the labels.
         standardization: `mean` and `std` of the train split; None for none.
         synthetic: Whether the epochs' logs say that the corpus is synthetic.
@@ -101,6 +102,7 @@ def fit(
         checkpoints: Where the training's state is kept, while it lasts and at its end; None for nowhere.
         start: The state to go on from, of a training of the same options and data; None to begin one.
         show_progress: Whether Keras' progress bar is shown.
+        test_every_epoch: Whether the test split is evaluated after every epoch, or after the last one alone.
         max_steps_per_call: Never more steps than this in one call of TensorFlow.
 
     Returns:
@@ -135,6 +137,7 @@ def fit(
         checkpoints=checkpoints,
         start=start,
         show_progress=show_progress,
+        test_every_epoch=test_every_epoch,
         max_steps_per_call=max_steps_per_call,
         progress=progress,
     )

@@ -49,6 +49,7 @@ class TrainingLoop:
         checkpoints: None for none.
         start: As for `fit`; None to begin.
         show_progress: Whether Keras' progress bar is shown.
+        test_every_epoch: As for `fit`.
         max_steps_per_call: Never more steps than this by one call of TensorFlow.
         progress: How far it is.
         evaluation: Of the model as it is; None where it was trained on since.
@@ -68,6 +69,7 @@ class TrainingLoop:
     checkpoints: Checkpoints | None
     start: Checkpoint | None
     show_progress: bool
+    test_every_epoch: bool
     max_steps_per_call: int
     progress: Progress
     evaluation: Evaluation | None = None
@@ -172,14 +174,17 @@ class TrainingLoop:
         )
 
     def _finish_epoch(self) -> dict[str, float]:
-        """Evaluates and moves on to the next epoch; returns the logs for the callbacks."""
-        evaluation = self.evaluate()
+        """Evaluates where that is due, and moves on to the next epoch; returns the logs for the callbacks."""
         logs = means(self.progress.epoch_sums)
-        logs |= {f"test_{name}": value for name, value in evaluation.accuracies.items()}
-        logs["test_cross_entropy"] = evaluation.cross_entropy
+        per_genre = {}
+        if self.test_every_epoch or self.progress.epoch + 1 == self.options.epochs:
+            evaluation = self.evaluate()
+            logs |= {f"test_{name}": value for name, value in evaluation.accuracies.items()}
+            logs["test_cross_entropy"] = evaluation.cross_entropy
+            per_genre = {"per_genre": evaluation.per_genre}
         if self.synthetic:
             logs["synthetic"] = 1.0
-        self.progress.next_epoch(logs | {"per_genre": evaluation.per_genre})
+        self.progress.next_epoch(logs | per_genre)
         return logs
 
     def _save(self) -> None:

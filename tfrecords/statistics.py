@@ -1,5 +1,6 @@
 """Statistics of log-mels, gathered shard by shard and merged in shard order, so that they do not depend on the runner."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -88,10 +89,18 @@ class LogMelStatistics:
         """Mean and floored standard deviation that the model applies: (n_mels, n_frames) or (n_mels, 1); None for none."""
         if self._spec.standardization == "none":
             return None
-        mean, std = self._mean_std(self.total, self.squares, self._spec.n_frames if self.total.shape[1] == 1 else 1)
-        return {"mean": mean.tolist(), "std": np.maximum(std, STD_FLOOR).tolist()}
+        return _standardization(*self._mean_std(self.total, self.squares, self._spec.n_frames if self.total.shape[1] == 1 else 1))
 
     def _mean_std(self, total: Any, squares: Any, values_per_record: int) -> tuple[Any, Any]:
         count = self.n_records * values_per_record
         mean = total / count
         return mean, np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
+
+
+def band_standardization(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean and floored standard deviation of each mel band, (n_mels, 1), from a split's statistics in `dataset.json`."""
+    return _standardization(*(np.asarray(summary[key])[:, np.newaxis] for key in ("band_mean", "band_std")))
+
+
+def _standardization(mean: NDArray[np.float64], std: NDArray[np.float64]) -> dict[str, Any]:
+    return {"mean": mean.tolist(), "std": np.maximum(std, STD_FLOOR).tolist()}
