@@ -44,7 +44,7 @@ setup(
     packages=find_packages(include=["beam_pipeline*", "keras_model*", "tfrecords*"]),
     package_data={
         "beam_pipeline": ["split_lists/*.json"],
-        "keras_model": ["templates/*.html"],
+        "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
     },
     py_modules=["run_pipeline", "train"],

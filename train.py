@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from keras_model.argument_types import at_least_zero, keras_seed, positive, whole
-from keras_model.cluster import Cluster
 from keras_model.experiment import train_several
 from keras_model.networks.settings import NETWORKS
 from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, PRECISIONS, STANDARDIZATIONS, TrainOptions
@@ -15,6 +14,7 @@ from keras_model.recipes import RECIPES
 from keras_model.run import check_data, check_output, train
 from keras_model.run_folder import TrainingError
 from keras_model.run_options import RunOptions
+from keras_model.training.cluster import Cluster
 from tfrecords.errors import UsageError
 
 _NOT_GIVEN = object()

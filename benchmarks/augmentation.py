@@ -16,8 +16,8 @@ def main() -> None:
     import tensorflow as tf
 
     from benchmarks.timing import median_seconds
-    from keras_model.augmentation import Augmentation, SpecMasks
-    from keras_model.augmented_batches import augmenter
+    from keras_model.training.augmentation import Augmentation, SpecMasks
+    from keras_model.training.augmented_batches import augmenter
     from tfrecords.log_mel_spec import PRESETS
 
     spec = PRESETS["paper"]

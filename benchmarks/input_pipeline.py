@@ -21,9 +21,9 @@ def main() -> None:
     import tensorflow as tf
 
     from benchmarks.timing import median_seconds
-    from keras_model.augmentation import Augmentation, SpecMasks
-    from keras_model.augmented_batches import augmenter
-    from keras_model.dataset import SplitData
+    from keras_model.training.augmentation import Augmentation, SpecMasks
+    from keras_model.training.augmented_batches import augmenter
+    from keras_model.training.dataset import SplitData
     from tfrecords.framing import frame
     from tfrecords.log_mel_spec import PRESETS
     from tfrecords.schema import Record, encode

@@ -22,8 +22,8 @@ import soundfile
 
 from benchmarks.corpus import write_tracks
 from benchmarks.processes import measure
-from keras_model.find_model import find_saved_model
-from keras_model.predictor import Predictor
+from keras_model.prediction.find_model import find_saved_model
+from keras_model.prediction.predictor import Predictor
 from keras_model.quiet import load_tensorflow
 from tfrecords.log_mel_spec import PRESETS
 
@@ -33,9 +33,9 @@ _GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", 
 
 def _export(folder: Path) -> None:
     """Exports an untrained shallow network with batch normalisation."""
-    from keras_model.classifiers import build_classifier
     from keras_model.export import export_model
     from keras_model.front_end import FrontEnd
+    from keras_model.networks.classifiers import build_classifier
     from tfrecords.corpus import CorpusInfo
 
     model = build_classifier("shallow", _SPEC.shape, n_genres=len(_GENRES), batchnorm=True)

@@ -23,7 +23,7 @@ from keras_model.quiet import load_tensorflow
 from keras_model.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from keras_model.dataset import SplitData
+    from keras_model.training.dataset import SplitData
 
 _DECAYED = {"batchnorm": True, "learning_rate": 3e-4, "learning_rate_decay": "cosine"}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -64,8 +64,8 @@ def run_fold(
     pictures: Pictures, variant: str, *, fold_of: Mapping[str, int], fold: int, seed: int, epochs: int
 ) -> dict[str, Any]:
     """Trains a variant on all folds but one and tests it on that one: which of its tracks are right."""
-    from keras_model.augmented_batches import augmenter
-    from keras_model.training import fit
+    from keras_model.training.augmented_batches import augmenter
+    from keras_model.training.fit import fit
 
     options = TrainOptions(epochs=epochs, seed=seed, **VARIANTS[variant])
     test = [track_id for track_id, number in fold_of.items() if number == fold]
@@ -86,7 +86,7 @@ def run_fold(
 
 
 def _split(pictures: Pictures, track_ids: Sequence[str]) -> "SplitData":
-    from keras_model.dataset import SplitData
+    from keras_model.training.dataset import SplitData
 
     row_of = {track_id: row for row, track_id in enumerate(pictures.track_ids)}
     rows = [row_of[track_id] for track_id in track_ids]

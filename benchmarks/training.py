@@ -44,7 +44,7 @@ def _keras_steps(*, stock: bool, batchnorm: bool, batch: tuple[np.ndarray, np.nd
     import keras
 
     from benchmarks.stock_network import stock_shallow
-    from keras_model.classifiers import build_classifier
+    from keras_model.networks.classifiers import build_classifier
 
     model = (
         stock_shallow(batchnorm=batchnorm) if stock else build_classifier("shallow", (80, 80), n_genres=10, batchnorm=batchnorm)

@@ -8,13 +8,20 @@ from typing import Any
 from numpy.typing import NDArray
 
 from keras_model.argument_types import positive, whole
-from keras_model.audio_files import AudioFile, find_audio_files
-from keras_model.prediction import Prediction
-from keras_model.prediction_command import add_shared_arguments, exit_status, reason_of
-from keras_model.prediction_writers import BarWriter, PredictionWriter
-from keras_model.served_answer import answered_prediction
-from keras_model.served_audio import wav_file
-from keras_model.serving import Address, Server, ServingError, UnreachableError, UnusableServerError, ask_patiently
+from keras_model.prediction.audio_files import AudioFile, find_audio_files
+from keras_model.prediction.prediction_command import add_shared_arguments, exit_status, reason_of
+from keras_model.prediction.prediction_writers import BarWriter, PredictionWriter
+from keras_model.serving_client.answer import answered_prediction
+from keras_model.serving_client.protocol import (
+    Address,
+    Server,
+    ServingError,
+    UnreachableError,
+    UnusableServerError,
+    ask_patiently,
+)
+from keras_model.serving_client.wav_file import wav_file
+from keras_model.track_prediction import Prediction
 from tfrecords.audio import UnusableAudioError
 
 PROGRAM = "client"
@@ -50,10 +57,10 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
 def connect(address: Address) -> Server:
     """The server at an address; it is not asked anything yet."""
     if address.is_grpc:
-        from keras_model.serving_grpc import GrpcServer  # takes as long to import as everything that REST needs
+        from keras_model.serving_client.grpc_server import GrpcServer  # takes as long to import as everything that REST needs
 
         return GrpcServer(address)
-    from keras_model.serving_rest import RestServer
+    from keras_model.serving_client.rest_server import RestServer
 
     return RestServer(address)
 

@@ -91,9 +91,9 @@ def main(arguments: list[str]) -> int:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     load_tensorflow(verbose=options.verbose)
-    from keras_model.dataset import load_split
-    from keras_model.split_evaluation import evaluate_model
-    from keras_model.training import load_model
+    from keras_model.training.dataset import load_split
+    from keras_model.training.fit import load_model
+    from keras_model.training.split_evaluation import evaluate_model
 
     try:
         model = load_model(options.run / MODEL_FILE)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from keras_model.argument_types import folder, whole
 from keras_model.front_end import FrontEnd
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
-from keras_model.serving_files import is_model_name, write_serving_files
+from keras_model.serving.serving_files import is_model_name, write_serving_files
 from tfrecords.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str
     """Writes and checks a SavedModel in a temporary folder."""
     import tensorflow as tf
 
-    from keras_model.export_check import check_export
-    from keras_model.saved_model import save_served_model
-    from keras_model.served_model import ServedModel
-    from keras_model.warm_up import write_warm_up
+    from keras_model.serving.export_check import check_export
+    from keras_model.serving.saved_model import save_served_model
+    from keras_model.serving.served_model import ServedModel
+    from keras_model.serving.warm_up import write_warm_up
 
     labels, asset = folder / LABELS_FILE, folder / FRONT_END_FILE
     labels.write_text("".join(f"{genre}\n" for genre in front_end.genres), encoding="utf-8")
@@ -159,14 +159,14 @@ def main(arguments: list[str]) -> int:
             raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
         front_end = read_run(options.run)
         load_tensorflow(verbose=options.verbose)
-        from keras_model.training import load_model
+        from keras_model.training.fit import load_model
 
         model = load_model(options.run / MODEL_FILE)
         for form in dict.fromkeys(options.format):
             if form == "saved-model":
                 path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
             else:
-                from keras_model.portable_formats import export_litert, export_onnx
+                from keras_model.serving.portable_formats import export_litert, export_onnx
 
                 export = export_onnx if form == "onnx" else export_litert
                 path = export(model, front_end, folder=options.to, name=options.name)

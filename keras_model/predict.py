@@ -9,18 +9,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from keras_model.argument_types import whole
-from keras_model.audio_files import find_audio_files
-from keras_model.file_predictions import Outcome, predict_files
-from keras_model.find_model import find_saved_model
 from keras_model.front_end import FrontEnd
 from keras_model.native_stderr import native_stderr_dropped
-from keras_model.prediction import Prediction
-from keras_model.prediction_command import add_shared_arguments, exit_status, reason_of
-from keras_model.prediction_writers import BarWriter, PredictionWriter
-from keras_model.predictor import Predictor
+from keras_model.prediction.audio_files import find_audio_files
+from keras_model.prediction.file_predictions import Outcome, predict_files
+from keras_model.prediction.find_model import find_saved_model
+from keras_model.prediction.prediction_command import add_shared_arguments, exit_status, reason_of
+from keras_model.prediction.prediction_writers import BarWriter, PredictionWriter
+from keras_model.prediction.predictor import Predictor
+from keras_model.prediction.timeline_files import TimelineFiles
 from keras_model.printable_text import printable
 from keras_model.quiet import load_tensorflow
-from keras_model.timeline_files import TimelineFiles
+from keras_model.track_prediction import Prediction
 from tfrecords.errors import UsageError
 
 PROGRAM = "predict"

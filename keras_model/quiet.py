@@ -44,7 +44,7 @@ def load_tensorflow_io() -> Any:
 def _start() -> None:
     import tensorflow
 
-    from keras_model.devices import make_strategy
+    from keras_model.training.devices import make_strategy
 
     make_strategy()  # on several machines it must come before the first operation, and waits for the other workers
     tensorflow.zeros(())  # the first operation starts the devices, which are announced too

@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_model.checkpoints import Checkpoints
-from keras_model.cluster import Cluster
 from keras_model.export import export_model
 from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
@@ -25,6 +23,8 @@ from keras_model.run_folder import (
     TENSORBOARD_FOLDER,
 )
 from keras_model.run_options import RunOptions
+from keras_model.training.checkpoints import Checkpoints
+from keras_model.training.cluster import Cluster
 from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
@@ -33,7 +33,7 @@ from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_datas
 
 if TYPE_CHECKING:
     from keras_model.run_data import RunData
-    from keras_model.training import TrainedModel
+    from keras_model.training.fit import TrainedModel
 
 _PACKAGES = ("gtzan-genres", "tensorflow", "keras", "numpy")
 
@@ -95,11 +95,11 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
     """
     import keras  # heavy; `check_data` comes before TensorFlow is loaded
 
-    from keras_model.augmented_batches import augmenter
-    from keras_model.devices import device_names
-    from keras_model.report import write_report
+    from keras_model.reports.report import write_report
     from keras_model.run_data import load_run_data
-    from keras_model.training import check_prolongation, fit, load_model
+    from keras_model.training.augmented_batches import augmenter
+    from keras_model.training.devices import device_names
+    from keras_model.training.fit import check_prolongation, fit, load_model
 
     is_chief = Cluster.from_environment().is_chief
     if is_chief:

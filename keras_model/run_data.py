@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.augmented_batches import train_mean
-from keras_model.dataset import SplitData, load_split
 from keras_model.folds import fold_of_tracks
 from keras_model.options import TrainOptions
+from keras_model.training.augmented_batches import train_mean
+from keras_model.training.dataset import SplitData, load_split
 from tfrecords.errors import UsageError
 from tfrecords.manifest import Manifest
 from tfrecords.statistics import LogMelStatistics, band_standardization

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_model.comparable_runs import kind_of
-from keras_model.comparison import network_title
 from keras_model.recipes import PAPER
+from keras_model.reports.comparable_runs import kind_of
+from keras_model.reports.comparison import network_title
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
 from tfrecords.errors import UsageError
 
@@ -79,9 +79,9 @@ def main(arguments: list[str]) -> int:
         groups = by_network(options.runs)
         kind = kind_of(groups)
         # matplotlib takes a second to load: it comes after the runs have been looked at.
-        from keras_model.run_statistics import summarise
-        from keras_model.summary_report import write_summary
-        from keras_model.tables import to_text
+        from keras_model.reports.run_statistics import summarise
+        from keras_model.reports.summary_report import write_summary
+        from keras_model.reports.tables import to_text
 
         report = write_summary(groups, kind=kind, folder=options.output)
     except (UsageError, OSError) as error:

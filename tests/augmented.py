@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.augmentation import Augmentation, SpecMasks
-from keras_model.augmented_batches import Augment, augmenter
+from keras_model.training.augmentation import Augmentation, SpecMasks
+from keras_model.training.augmented_batches import Augment, augmenter
 from tfrecords.log_mel_spec import LogMelSpec
 
 # 13 computed frames; the seven after them repeat the last.

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_model.classifiers import build_classifier
-from keras_model.pooled_convolution import PooledConvolution
+from keras_model.networks.classifiers import build_classifier
+from keras_model.networks.pooled_convolution import PooledConvolution
 
 PAPER = (80, 80)
 # Every network that `train.py` can build: its name, and whether batch normalisation is added.

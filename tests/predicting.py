@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import soundfile
 
-from keras_model.find_model import find_saved_model
-from keras_model.predictor import Predictor
+from keras_model.prediction.find_model import find_saved_model
+from keras_model.prediction.predictor import Predictor
 from tests.conftest import SAMPLE_RATE, synthetic_track
 
 load_once = functools.cache(Predictor.load)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_model.options import TrainOptions
-from keras_model.training import fit
+from keras_model.training.fit import fit
 from tests.tiny_training import GENRES, WeightsAtEnd, noise, tiny_network
 
 # By name: records, shape, options. 128 + 50 and 64 + 1 records in batches of 64: the last one has 50, or 1.
@@ -66,7 +66,7 @@ def main(n_replicas: int, path: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * n_replicas)
     weights = {"shallow": train("shallow")} if n_replicas < 4 else {}
-    with mock.patch("keras_model.training.build_model", tiny_network):
+    with mock.patch("keras_model.training.fit.build_model", tiny_network):
         weights |= {name: train(name) for name in ("last_50", "last_1")}
         scale, is_finite = skipped_step() if n_replicas < 4 else (0.0, False)
     arrays = {f"{name}/{index}": weight for name, of_one in weights.items() for index, weight in enumerate(of_one)}

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from keras_model.chunk_choice import chosen_chunks
-from keras_model.chunk_stream import LogMelBlock, log_mel_blocks
+from keras_model.prediction.chunk_stream import LogMelBlock, log_mel_blocks
 from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track, tone
 from tests.test_audio import encoded, lying_flac
 from tfrecords.audio import UnusableAudioError, decode_audio, open_audio_file
@@ -176,8 +176,8 @@ _MEASURE = """
 import resource, sys
 from types import SimpleNamespace
 import numpy as np
-from keras_model.audio_files import AudioFile
-from keras_model.file_predictions import predict_files
+from keras_model.prediction.audio_files import AudioFile
+from keras_model.prediction.file_predictions import predict_files
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import LogMelSpec
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_model.augmentation import Augmentation, SpecMasks
-from keras_model.augmented_batches import augmenter, batch_key, mixup, random_crop
-from keras_model.spec_masks import spec_masks
+from keras_model.training.augmentation import Augmentation, SpecMasks
+from keras_model.training.augmented_batches import augmenter, batch_key, mixup, random_crop
+from keras_model.training.spec_masks import spec_masks
 from tests.augmented import SETTINGS, SIZES, SPEC, augment_of, augmented, batches_from, digest, key
 from tests.conftest import REPOSITORY
 from tfrecords.errors import UsageError

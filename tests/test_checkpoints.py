@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.checkpoints import Checkpoint, Checkpoints
+from keras_model.training.checkpoints import Checkpoint, Checkpoints
 from tfrecords.errors import UsageError
 
 ARRAYS: dict[str, NDArray[Any]] = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_model.classifiers import _BUILDERS, build_classifier
+from keras_model.networks.classifiers import _BUILDERS, build_classifier
 from keras_model.networks.settings import NETWORKS, NetworkSettings, network_settings
 from tests.networks import CASES, build, log_mels, with_random_statistics
 from tfrecords.errors import UsageError

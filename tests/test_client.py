@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_model import client, serving
-from keras_model.predictor import Predictor
+from keras_model import client
+from keras_model.prediction.predictor import Predictor
+from keras_model.serving_client import protocol
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tests.predicting import load_once
 from tests.served import version_of
@@ -38,7 +39,7 @@ def predictor(run: Path) -> Predictor:
 @pytest.fixture
 def server(servable: Servable, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServingServer]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(serving, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(protocol, "_FIRST_PAUSE_SECONDS", 0.01)
     with serve(servable) as server:
         yield server
 

@@ -14,9 +14,16 @@ import requests
 import soundfile
 
 from keras_model import client
-from keras_model.audio_files import AudioFile
-from keras_model.served_audio import wav_file
-from keras_model.serving import Address, ServingError, TransientError, UnreachableError, UnusableServerError, ask_patiently
+from keras_model.prediction.audio_files import AudioFile
+from keras_model.serving_client.protocol import (
+    Address,
+    ServingError,
+    TransientError,
+    UnreachableError,
+    UnusableServerError,
+    ask_patiently,
+)
+from keras_model.serving_client.wav_file import wav_file
 from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track
 from tests.served import wav
 from tfrecords.audio import UnusableAudioError
@@ -67,7 +74,7 @@ def test_what_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         wav_file(io.BytesIO(b""))
     damaged = b"RIFF\0\0\0\0WAVEdamaged"
     assert wav_file(io.BytesIO(damaged)).data == damaged  # the server says what is wrong with it
-    monkeypatch.setattr("keras_model.served_audio._MAX_BYTES", 1000)
+    monkeypatch.setattr("keras_model.serving_client.wav_file._MAX_BYTES", 1000)
     for kind in ("WAV", "FLAC"):
         with pytest.raises(UnusableAudioError, match="is too long to be sent: 2[0-9]+ bytes as WAV, at most 1000"):
             wav_file(written(np.zeros(1000), 8000, kind, "PCM_16"))
@@ -151,7 +158,7 @@ def test_options_may_stand_between_paths() -> None:
 
 
 def test_no_tensorflow_is_loaded() -> None:
-    modules = "keras_model.client, keras_model.serving_rest, keras_model.serving_grpc"
+    modules = "keras_model.client, keras_model.serving_client.rest_server, keras_model.serving_client.grpc_server"
     forbidden = ("tensorflow", "tensorflow_serving", "keras", "librosa", "apache_beam", "matplotlib", "scipy")
     code = f"import sys, {modules}; print(sorted(set(sys.modules) & set({forbidden!r})))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

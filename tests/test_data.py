@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_model.dataset import SplitData, load_split
+from keras_model.training.dataset import SplitData, load_split
 from tfrecords.manifest import read_dataset
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import train
-from keras_model.cluster import Cluster
+from keras_model.training.cluster import Cluster
 from tests.conftest import REPOSITORY
 from tfrecords.errors import UsageError
 

@@ -20,12 +20,12 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from keras_model import export
 from keras_model.export import export_model
-from keras_model.export_check import check_decisions, check_export
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import ExportError
-from keras_model.saved_model import load_saved_model
-from keras_model.serving_files import write_serving_files
-from keras_model.training import load_model
+from keras_model.serving.export_check import check_decisions, check_export
+from keras_model.serving.saved_model import load_saved_model
+from keras_model.serving.serving_files import write_serving_files
+from keras_model.training.fit import load_model
 from tests.conftest import GENRES, REPOSITORY, synthetic_track
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
 from tfrecords.log_mel import log_mel
@@ -177,7 +177,7 @@ print(sorted(served.signatures), float(answer["probabilities"][0, 0]) >= 0)
 def test_the_check_refuses_what_is_beyond_a_tolerance(
     run: Path, monkeypatch: pytest.MonkeyPatch, attribute: str, message: str
 ) -> None:
-    monkeypatch.setattr(f"keras_model.export_check.{attribute}", -1.0)
+    monkeypatch.setattr(f"keras_model.serving.export_check.{attribute}", -1.0)
     with pytest.raises(ExportError, match=message):
         check_export(version_of(run), load_model(run / "model.keras"), front_end_of(run))
 
@@ -225,7 +225,7 @@ def test_a_model_with_other_features_is_not_published(
     def shifted(chunks: Any, spec: Any) -> Any:
         return log_mel(chunks, spec=spec) + np.float32(2e-4)
 
-    monkeypatch.setattr("keras_model.export_check.log_mel", shifted)
+    monkeypatch.setattr("keras_model.serving.export_check.log_mel", shifted)
     assert export.main([str(run), "--to", str(tmp_path)]) == 1
     assert re.search(r"^export: the served log-mels differ from the pipeline's by 0\.0002", capsys.readouterr().err)
     assert [path.name for path in tmp_path.rglob("*")] == ["genres"]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_model.checkpoints import Checkpoints
-from keras_model.dataset import SplitData
-from keras_model.interruption import ctrl_c_noted
 from keras_model.options import TrainOptions
-from keras_model.training import TrainedModel, fit
-from keras_model.training_loop import DivergedError
+from keras_model.training.checkpoints import Checkpoints
+from keras_model.training.dataset import SplitData
+from keras_model.training.fit import TrainedModel, fit
+from keras_model.training.interruption import ctrl_c_noted
+from keras_model.training.training_loop import DivergedError
 from tests.tiny_training import GENRES, WeightsAtEnd, noise, tiny, with_noise
 
 __all__ = ["tiny"]
@@ -56,7 +56,7 @@ def test_a_training_goes_on_exactly_from_any_step(
     changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in the middle of an epoch, at its end before the evaluation, in the last one; and prolonged by an epoch."""
-    monkeypatch.setattr("keras_model.progress._WINDOW_STEPS", 4)
+    monkeypatch.setattr("keras_model.training.progress._WINDOW_STEPS", 4)
     options = dataclasses.replace(OPTIONS, **changes)
     log = keras.callbacks.CSVLogger(tmp_path / "whole.csv")
     whole, weights = trained(options, callbacks=[log], augment=with_noise)

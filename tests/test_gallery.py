@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_model.gallery import RIGHT, WHOLLY_WRONG, WRONG, choose_chunks, choose_tracks, gallery
-from keras_model.report import write_report
+from keras_model.reports.gallery import RIGHT, WHOLLY_WRONG, WRONG, choose_chunks, choose_tracks, gallery
+from keras_model.reports.report import write_report
 from tests.html_page import Page
 from tests.run_metrics import by_number, metrics_of, truth
 from tests.tiny_dataset import GENRES, TinyDataset

@@ -13,19 +13,32 @@ ALLOWED = {
     "beam_pipeline": {"beam_pipeline", "tfrecords"},
     "keras_model": {"keras_model", "tfrecords"},
 }
+# Of keras_model's own packages, which others each may import.
+ALLOWED_WITHIN: dict[str, set[str]] = {
+    "networks": set(),
+    "training": {"networks"},
+    "reports": set(),
+    "serving": set(),
+    "serving_client": set(),
+    "prediction": {"serving"},
+}
 
 
-def imported_packages(package: str) -> dict[str, set[str]]:
+def imported_modules(folder: str) -> dict[str, set[str]]:
     found = {}
-    for path in (REPOSITORY / package).rglob("*.py"):
+    for path in (REPOSITORY / folder).rglob("*.py"):
         names = set()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
+                names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.split(".")[0])
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
         found[str(path.relative_to(REPOSITORY))] = names
     return found
+
+
+def imported_packages(package: str) -> dict[str, set[str]]:
+    return {path: {name.split(".")[0] for name in names} for path, names in imported_modules(package).items()}
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -37,6 +50,15 @@ def test_packages_import_in_one_direction(package: str) -> None:
         assert ours <= ALLOWED[package], f"{name} imports {ours - ALLOWED[package]}"
 
 
+def test_packages_of_the_network_import_in_one_direction() -> None:
+    packages = {path.parent.name for path in (REPOSITORY / "keras_model").glob("*/__init__.py")}
+    assert packages == set(ALLOWED_WITHIN)
+    for package in packages:
+        for path, names in imported_modules(f"keras_model/{package}").items():
+            inner = {name.split(".")[1] for name in names if name.startswith("keras_model.")} & packages
+            assert inner <= {package} | ALLOWED_WITHIN[package], f"{path} imports {inner}"
+
+
 def test_only_the_pipeline_imports_beam() -> None:
     for package in ("tfrecords", "keras_model"):
         assert all("apache_beam" not in names for names in imported_packages(package).values())
@@ -46,7 +68,10 @@ def test_only_the_pipeline_imports_beam() -> None:
     ("modules", "forbidden"),
     [
         ("beam_pipeline.build_dataset, beam_pipeline.extract, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
-        ("keras_model.augmentation, keras_model.run, keras_model.predict, train", ("tensorflow", "keras", "apache_beam")),
+        (
+            "keras_model.training.augmentation, keras_model.run, keras_model.predict, train",
+            ("tensorflow", "keras", "apache_beam"),
+        ),
         ("beam_pipeline.extract, beam_pipeline.deform", ("librosa", "numba", "tensorflow")),
         ("keras_model.summary", ("tensorflow", "keras", "apache_beam", "matplotlib", "jinja2")),
         ("run_pipeline", ("apache_beam", "tensorflow", "requests")),

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_model.pooled_convolution import PooledConvolution
+from keras_model.networks.pooled_convolution import PooledConvolution
 from tests.conftest import REPOSITORY
 
 TIME, FREQUENCY = ((10, 23), (1, 20)), ((21, 20), (20, 1))
@@ -197,7 +197,7 @@ def test_an_unusable_shape_is_refused(shape: tuple[int | None, ...], message: st
 ON_JAX = """
 import jax, keras, numpy as np
 from keras import layers
-from keras_model.pooled_convolution import PooledConvolution
+from keras_model.networks.pooled_convolution import PooledConvolution
 
 keras.config.set_floatx("float64")
 rng = np.random.default_rng(0)

@@ -14,10 +14,10 @@ import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_model import portable_conversion, portable_formats
 from keras_model.front_end import FrontEnd
-from keras_model.portable_formats import check_batches, export_litert, export_onnx
 from keras_model.run_folder import ExportError
+from keras_model.serving import portable_conversion, portable_formats
+from keras_model.serving.portable_formats import check_batches, export_litert, export_onnx
 from tests.networks import CASES, build, log_mels, with_random_statistics
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from keras_model import predict
-from keras_model.audio_files import AudioFile, find_audio_files
-from keras_model.file_predictions import predict_files
-from keras_model.prediction import Prediction
-from keras_model.prediction_command import exit_status
-from keras_model.timeline_files import TimelineFiles
+from keras_model.prediction.audio_files import AudioFile, find_audio_files
+from keras_model.prediction.file_predictions import predict_files
+from keras_model.prediction.prediction_command import exit_status
+from keras_model.prediction.timeline_files import TimelineFiles
+from keras_model.track_prediction import Prediction
 from tests.conftest import GENRES
 from tests.predicting import write_song
 from tfrecords.errors import UsageError

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from keras_model import timeline
-from keras_model.audio_files import AudioFile
-from keras_model.prediction import Prediction
-from keras_model.prediction_writers import BarWriter, CsvWriter
-from keras_model.timeline_files import TimelineFiles
+from keras_model.prediction import timeline
+from keras_model.prediction.audio_files import AudioFile
+from keras_model.prediction.prediction_writers import BarWriter, CsvWriter
+from keras_model.prediction.timeline_files import TimelineFiles
+from keras_model.track_prediction import Prediction
 from tests.conftest import GENRES
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError

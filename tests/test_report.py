@@ -10,10 +10,10 @@ import matplotlib
 import numpy as np
 import pytest
 
-from keras_model import comparison
-from keras_model.figures import accuracy_curves, confusion_matrix, loss_curves
-from keras_model.published import PUBLISHED, is_gtzan, notes
-from keras_model.report import write_report
+from keras_model.reports import comparison
+from keras_model.reports.figures import accuracy_curves, confusion_matrix, loss_curves
+from keras_model.reports.published import PUBLISHED, is_gtzan, notes
+from keras_model.reports.report import write_report
 from tests.html_page import Page
 from tests.run_metrics import by_number, metrics_of
 from tests.tiny_dataset import GENRES, TinyDataset

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.resampling_graph import ratio_of_rates, resample_graph
+from keras_model.serving.resampling_graph import ratio_of_rates, resample_graph
 from tfrecords.audio import SAMPLE_RATES_HZ
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import PRESETS

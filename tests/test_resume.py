@@ -16,7 +16,7 @@ import pytest
 
 import train
 from keras_model.run_options import RunOptions
-from keras_model.training import load_model
+from keras_model.training.fit import load_model
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
 from tests.test_training import altered
 from tfrecords.manifest import read_dataset
@@ -24,7 +24,7 @@ from tfrecords.manifest import read_dataset
 # A process that ends itself by SIGKILL as soon as it has made so many steps: before their checkpoint.
 KILLED = """
 import os, signal, sys
-from keras_model.progress import Progress
+from keras_model.training.progress import Progress
 import train
 
 add = Progress.add
@@ -122,7 +122,7 @@ def test_a_finished_run_can_be_prolonged(
     def decaying(options: Any, total_steps: int) -> Any:
         return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, total_steps))
 
-    monkeypatch.setattr("keras_model.training.build_optimizer", decaying)
+    monkeypatch.setattr("keras_model.training.fit.build_optimizer", decaying)
     assert train.main(["--resume", str(finished), "--epochs", str(EPOCHS + 2)]) == 2
     assert "--epochs cannot prolong" in capsys.readouterr().err
     assert RunOptions.read(finished).options.epochs == EPOCHS + 1

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import predict_pb2
 
-from keras_model.served_answer import answered_prediction
-from keras_model.serving import ServingError, UnusableServerError, one_line
-from keras_model.serving_messages import predict_outputs
+from keras_model.serving_client.answer import answered_prediction
+from keras_model.serving_client.grpc_messages import predict_outputs
+from keras_model.serving_client.protocol import ServingError, UnusableServerError, one_line
 
 HOSTILE = "\x1b[2J\ud800"
 HARMLESS = "\\x1b[2J\\ud800"

@@ -14,10 +14,10 @@ import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from keras_model import client
-from keras_model.saved_model import load_saved_model
-from keras_model.served_answer import answered_prediction
-from keras_model.serving import Address, ServingError
-from keras_model.serving_messages import predict_outputs, predict_request
+from keras_model.serving.saved_model import load_saved_model
+from keras_model.serving_client.answer import answered_prediction
+from keras_model.serving_client.grpc_messages import predict_outputs, predict_request
+from keras_model.serving_client.protocol import Address, ServingError
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tests.served import front_end_of, version_of, wav
 from tests.serving_batches import Batching

@@ -10,10 +10,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_model.augmentation import SpecMasks
-from keras_model.augmented_batches import augmenter, train_mean
 from keras_model.quiet import load_tensorflow_io
-from keras_model.spec_masks import spec_masks, with_draws
+from keras_model.training.augmentation import SpecMasks
+from keras_model.training.augmented_batches import augmenter, train_mean
+from keras_model.training.spec_masks import spec_masks, with_draws
 from tests.augmented import SETTINGS, SIZES, SPEC, batches_from, key
 from tests.helpers import records_of
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_model import summary
-from keras_model.comparable_runs import Groups, check_comparable, kind_of
-from keras_model.published import PUBLISHED
-from keras_model.run_statistics import summarise
-from keras_model.summary_report import write_summary
-from keras_model.tables import comparisons, to_text
+from keras_model.reports.comparable_runs import Groups, check_comparable, kind_of
+from keras_model.reports.published import PUBLISHED
+from keras_model.reports.run_statistics import summarise
+from keras_model.reports.summary_report import write_summary
+from keras_model.reports.tables import comparisons, to_text
 from tests.html_page import Page
 from tests.run_metrics import by_number, metrics_of, truth
 from tests.tiny_dataset import GENRES, TinyDataset

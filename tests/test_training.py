@@ -21,9 +21,9 @@ import train
 from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
 from keras_model import evaluate, predict
-from keras_model.dataset import load_split
-from keras_model.split_evaluation import evaluate_model
-from keras_model.training import load_model
+from keras_model.training.dataset import load_split
+from keras_model.training.fit import load_model
+from keras_model.training.split_evaluation import evaluate_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY
 from tfrecords.manifest import Manifest, read_dataset
 
@@ -117,7 +117,7 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
 def test_a_failed_export_costs_nothing_else(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("keras_model.export_check.FEATURE_TOLERANCE", -1.0)
+    monkeypatch.setattr("keras_model.serving.export_check.FEATURE_TOLERANCE", -1.0)
     assert train.main(["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "1"]) == 1
     assert "train.py: the served log-mels differ" in capsys.readouterr().err
     assert (tmp_path / "run" / "metrics.json").is_file()

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.wav_graph import decode_wav
+from keras_model.serving.wav_graph import decode_wav
 from tests.wav_files import PCM, RATE, by_the_pipeline, chunk, decoded, extensible, fmt, wav, written
 
 SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")

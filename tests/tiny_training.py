@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_model.dataset import SplitData
 from keras_model.options import TrainOptions
+from keras_model.training.dataset import SplitData
 
 GENRES = ("a", "b", "c")
 SHAPE = (6, 5)
@@ -18,7 +18,7 @@ SHAPE = (6, 5)
 def tiny_network(
     options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
 ) -> keras.Model:
-    """Takes the place of `keras_model.training.build_model`."""
+    """Takes the place of `keras_model.training.fit.build_model`."""
     inputs = x = keras.Input((*shape, 1))
     x = keras.layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L1(options.network.l1), name="convolution")(x)
     x = keras.layers.BatchNormalization(synchronized=options.sync_batchnorm, name="batchnorm")(x)
@@ -31,7 +31,7 @@ def tiny_network(
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets `fit` train the small network."""
-    monkeypatch.setattr("keras_model.training.build_model", tiny_network)
+    monkeypatch.setattr("keras_model.training.fit.build_model", tiny_network)
 
 
 def noise(n_records: int, *, seed: int = 0, shape: tuple[int, int] = SHAPE) -> SplitData:

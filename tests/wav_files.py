@@ -9,7 +9,7 @@ import soundfile
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.wav_graph import decode_wav
+from keras_model.serving.wav_graph import decode_wav
 from tfrecords.audio import UnusableAudioError, decode_audio
 
 RATE = 22050

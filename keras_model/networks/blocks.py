@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_model.pooled_convolution import PooledConvolution
+from keras_model.networks.pooled_convolution import PooledConvolution
 from tfrecords.errors import UsageError
 
 SLOPE = 0.3  # of LeakyReLU, Schindler, Lidy and Rauber (2016)

@@ -1,0 +1,1 @@
+"""Files to genres with a trained network: decoding, batches across files, results and timelines."""

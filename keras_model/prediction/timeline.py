@@ -1,0 +1,130 @@
+"""The picture of a file's genres over time."""
+
+import io
+import textwrap
+import warnings
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+from numpy.typing import NDArray
+
+from keras_model.track_prediction import Prediction
+from tfrecords.figure_style import FIGURE_STYLE
+
+_WIDTH_INCHES = 9.0
+# More columns than this could not be told apart: neighbouring chunks are averaged.
+_MOST_COLUMNS = 480
+# Between two ticks of the time axis.
+_TICK_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
+_MOST_TICKS = 8
+_COLOURS = "Blues"
+_INK = "#22262b"
+_FAINT = "#777d88"
+_DECIDED = "#c8553d"
+
+
+def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, note: str = "") -> bytes:
+    """Draws the probability of each genre over time, the most probable genre at the top, and their means beside it.
+
+    Args:
+        prediction: The file's chunks and its genre.
+        name: Of the file, for the title.
+        chunk_seconds: Length of a chunk.
+        note: A line under the title.
+
+    Returns:
+        The bytes of a PNG.
+    """
+    ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
+    probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
+    edges = _edges(prediction, chunk_seconds)
+    probabilities, edges = _averaged(probabilities, edges)
+    with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file may be named in any script
+        figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(ranked) + 1.9), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.02)
+        heat, means = figure.subplots(1, 2, sharey=True, width_ratios=(7, 2))
+        _title(heat, prediction, name=name, note=note)
+        mesh = heat.pcolormesh(
+            edges, np.arange(len(ranked) + 1) - 0.5, probabilities.T, cmap=_COLOURS, vmin=0.0, vmax=1.0, rasterized=True
+        )
+        _time_axis(heat, edges)
+        _genre_axis(heat, [genre for genre, _ in prediction.ranked])
+        _means(means, prediction)
+        bar = figure.colorbar(mesh, ax=means, aspect=24, shrink=0.9, format=lambda value, _: f"{value:.0%}")
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
+        bar.set_label("probability", fontsize=9, color=_FAINT)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def _edges(prediction: Prediction, chunk_seconds: float) -> NDArray[np.float64]:
+    """Where one chunk's column ends and the next begins, in seconds, (n_chunks + 1,): half-way between their middles."""
+    middles = prediction.chunk_start_seconds + chunk_seconds / 2
+    end = prediction.seconds if prediction.seconds is not None else middles[-1] + chunk_seconds / 2
+    return np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [end]])
+
+
+def _averaged(probabilities: NDArray[np.float32], edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Probabilities (n, n_genres) and edges (n + 1,) of few enough columns, each the mean of as many chunks."""
+    n_each = -(-len(probabilities) // _MOST_COLUMNS)
+    firsts = np.arange(0, len(probabilities), n_each)
+    counts = np.diff(np.append(firsts, len(probabilities)))
+    means = np.add.reduceat(probabilities, firsts, axis=0) / counts[:, np.newaxis]
+    return means.astype(np.float32), edges[np.append(firsts, len(probabilities))]
+
+
+def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
+    decided = f"{prediction.genre} {prediction.confidence:.0%}"
+    if prediction.genre_majority != prediction.genre:
+        decided += f" (majority vote: {prediction.genre_majority})"
+    chunks = f"{prediction.n_chunks} chunk{'s' if prediction.n_chunks > 1 else ''}"
+    lines = [*textwrap.wrap(f"{name}: {decided}", 72), " · ".join([chunks, *([note] if note else [])])]
+    axes.figure.suptitle("\n".join(lines[:-1]), x=0.01, ha="left", fontsize=13, fontweight="bold", color=_INK)
+    axes.set_title(lines[-1], loc="left", fontsize=9, color=_FAINT)
+
+
+def _time_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
+    axes.set_xlim(edges[0], edges[-1])
+    step = next((step for step in _TICK_SECONDS if edges[-1] <= _MOST_TICKS * step), edges[-1] / _MOST_TICKS)
+    axes.xaxis.set_major_locator(MultipleLocator(step))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds, long=edges[-1] >= 3600)))
+    axes.set_xlabel("time (h:mm:ss)" if edges[-1] >= 3600 else "time (m:ss)", fontsize=9, color=_FAINT)
+    axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
+
+
+def _clock(seconds: float, *, long: bool) -> str:
+    minutes, rest = divmod(seconds, 60)
+    shown = f"{rest:02.0f}" if rest == int(rest) else f"{rest:04.1f}"
+    if long:
+        return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{shown}"
+    return f"{int(minutes)}:{shown}"
+
+
+def _genre_axis(axes: Axes, genres: list[str]) -> None:
+    axes.set_yticks(range(len(genres)), genres, fontsize=10, color=_INK)
+    axes.set_ylim(len(genres) - 0.5, -0.5)
+    axes.get_yticklabels()[0].set(color=_DECIDED, fontweight="bold")
+    for edge in range(1, len(genres)):
+        axes.axhline(edge - 0.5, color="white", linewidth=2.0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _means(axes: Axes, prediction: Prediction) -> None:
+    """The mean over the file as bars, next to the genre's row."""
+    values = [probability for _, probability in prediction.ranked]
+    axes.barh(range(len(values)), values, 0.62, color=[_DECIDED, *["#b9c3d0"] * (len(values) - 1)])
+    for row, value in enumerate(values):
+        axes.text(value + 0.03, row, f"{value:.1%}", va="center", fontsize=9, color=_DECIDED if row == 0 else _FAINT)
+    axes.set_xlim(0.0, 1.35)
+    axes.set_xticks([])
+    axes.set_title("mean", loc="left", fontsize=9, color=_FAINT)
+    axes.tick_params(length=0, labelleft=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

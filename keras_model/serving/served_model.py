@@ -1,0 +1,224 @@
+"""The module that becomes the SavedModel: log-mels, waveforms, WAV files or records in, genres out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_model.front_end import FrontEnd
+from keras_model.serving.log_mel_graph import log_mel_graph
+from keras_model.serving.track_graph import TrackAnswer, classify_track
+from keras_model.serving.wav_graph import decode_wav
+from tfrecords.schema import LOG_MEL
+
+# TF Serving's Classify API: one input of this name, outputs `classes` and `scores`.
+CLASSIFY_SIGNATURE = "classify_examples"
+CLASSIFY_INPUT = "inputs"
+
+_NOT_FINITE = "holds values that are NaN or infinite, or too large"
+
+
+class ServedModel(tf.Module):
+    """A network together with its front end, in stock TensorFlow operations alone.
+
+    In every signature all inputs and outputs have the batch as their first dimension, and what one item gets does not depend on
+    the others: an item that cannot be classified has an `error`, no genre, and zeros for probabilities.
+
+    Attributes:
+        weights: The network's weights, as TensorFlow's variables. Not the Keras model itself: tracked through it, they are saved
+            in a way that only Python can restore, and TF Serving cannot.
+        assets: The files that travel in the SavedModel's `assets/`.
+        log_mel: The served features: chunks (n_chunks, chunk_samples) float32 in ±1 to log-mels (n_chunks, n_mels, n_frames).
+    """
+
+    def __init__(
+        self, model: keras.Model, front_end: FrontEnd, *, assets: tuple[Path, ...] = (), n_wanted: int | None = None
+    ) -> None:
+        """Makes the module.
+
+        Args:
+            model: From (batch, n_mels, n_frames, 1) to probabilities (batch, n_genres).
+            front_end: Of the dataset that the network was trained on.
+            assets: Files.
+            n_wanted: How many chunks of a track are classified, spread evenly over it; None for all candidates.
+        """
+        super().__init__()
+        self.weights = [weight.value for weight in model.weights]
+        self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
+        self._spec = front_end.spec
+        self._genres = tf.constant(front_end.genres)
+        self._n_genres = len(front_end.genres)
+        self._n_wanted = n_wanted
+        spec = front_end.spec
+        chunks = tf.TensorSpec((None, spec.chunk_samples), tf.float32)
+        self.log_mel = tf.function(lambda chunks: log_mel_graph(chunks, spec=spec), input_signature=[chunks], autograph=False)
+        # Each is traced once, and the signatures share it.
+        log_mel = tf.TensorSpec((None, *spec.shape), tf.float32)
+        self._network = _shared(lambda log_mel: model(log_mel[..., tf.newaxis], training=False), log_mel)
+        track = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.string))
+        self._classify_track = _shared(self._answer, *track)
+
+    def signatures(self) -> dict[str, Any]:
+        """The signatures by name, each with its inputs' shapes and types."""
+        log_mel = tf.TensorSpec((None, *self._spec.shape), tf.float32, name="log_mel")
+        waveform = tf.TensorSpec((None, None), tf.float32, name="waveform")
+        n_samples = tf.TensorSpec((None,), tf.int32, name="n_samples")
+        sample_rate = tf.TensorSpec((None,), tf.int32, name="sample_rate")
+        audio = tf.TensorSpec((None,), tf.string, name="audio")
+        inputs = tf.TensorSpec((None,), tf.string, name=CLASSIFY_INPUT)
+        # None of them is an attribute of the module, which would be saved a second time.
+        return {
+            "serving_default": _graph(self.classify_log_mel, log_mel),
+            "classify_waveform": _graph(self.classify_waveform, waveform, n_samples, sample_rate),
+            "classify_audio": _graph(self.classify_audio, audio),
+            CLASSIFY_SIGNATURE: _graph(self.classify_examples, inputs),
+        }
+
+    def classify_log_mel(self, log_mel: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Log-mels (batch, n_mels, n_frames) float32 to genres, one row each.
+
+        Returned are `probabilities` (batch, n_genres); `genres` (batch, n_genres), their names; `genre` (batch,), the most
+        probable one; `genre_index` (batch,), its place among the genres, or −1; `error` (batch,).
+        """
+        probabilities, right = self._guarded_probabilities(log_mel)
+        return self._decision(
+            probabilities,
+            tf.where(right, tf.argmax(probabilities, axis=1), -tf.ones((), tf.int64)),
+            tf.where(right, "", _NOT_FINITE),
+        )
+
+    def classify_waveform(self, waveform: tf.Tensor, n_samples: tf.Tensor, sample_rate: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Waveforms to decisions, one row each, by their candidate chunks.
+
+        Args:
+            waveform: (batch, samples) float32 in ±1, mono; what lies beyond an item's own samples is not looked at.
+            n_samples: (batch,) int32, number of samples of each item.
+            sample_rate: (batch,) int32, in Hz.
+
+        Returns:
+            As of `classify_audio`.
+        """
+        longest = tf.shape(waveform)[1]
+
+        def classify(samples: tf.Tensor, n: tf.Tensor, rate: tf.Tensor) -> TrackAnswer:
+            fits = tf.logical_and(n >= 0, n <= longest)
+            expected = tf.strings.join(
+                ["n_samples must be 0 to ", tf.strings.as_string(longest), ", the length of waveform, got "]
+            )
+            error = tf.where(fits, "", tf.strings.join([expected, tf.strings.as_string(n)]))
+            return self._classify_track(samples[: tf.where(fits, n, 0)], rate, error)
+
+        return self._decisions(classify, (waveform, n_samples, sample_rate))
+
+    def classify_audio(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The bytes of WAV files (batch,), of any length, sample rate and number of channels, to decisions, one row a file.
+
+        Returned is what `classify_log_mel` returns, `genre` by maximum probability and `probabilities` as means over the chunks.
+        Beside it: `genre_majority` and `genre_majority_index` (batch,), the decision by majority vote; `votes` (batch, n_genres),
+        how many chunks were taken for each genre; `n_chunks` (batch,); `chunk_probabilities` (batch, most chunks of an item,
+        n_genres) and `chunk_start_seconds` (batch, most chunks), which are 0 and −1 beyond an item's own chunks.
+        """
+
+        def classify(data: tf.Tensor) -> TrackAnswer:
+            decoded = decode_wav(data)
+            return self._classify_track(decoded.waveform, decoded.sample_rate, decoded.error)
+
+        return self._decisions(classify, (audio,))
+
+    def classify_examples(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Records as the pipeline writes them, serialized tf.train.Examples (batch,), for TF Serving's Classify API.
+
+        Returned are `classes` (batch, n_genres), the genres' names, and `scores`, their probabilities. A record without a log-mel
+        of the right size has empty classes and scores of 0.
+        """
+        parsed = tf.io.parse_example(inputs, {LOG_MEL: tf.io.RaggedFeature(tf.float32)})[LOG_MEL]
+        n_mels, n_frames = self._spec.shape
+        whole = tf.equal(parsed.row_lengths(), n_mels * n_frames)
+        log_mel = tf.reshape(parsed.to_tensor(shape=(None, n_mels * n_frames)), (-1, n_mels, n_frames))
+        scores, right = self._guarded_probabilities(log_mel)
+        right = tf.logical_and(right, whole)[:, tf.newaxis]
+        return {"classes": tf.where(right, self._genres, ""), "scores": tf.where(right, scores, 0.0)}
+
+    def _probabilities(self, log_mel: tf.Tensor) -> tf.Tensor:
+        probabilities: tf.Tensor = self._network(log_mel)
+        return probabilities
+
+    def _guarded_probabilities(self, log_mel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Probabilities (batch, n_genres), zeros where the log-mel is no number, and whether it is one (batch,)."""
+        finite = tf.reduce_all(tf.math.is_finite(log_mel), axis=(1, 2))
+        probabilities = self._probabilities(tf.where(finite[:, tf.newaxis, tf.newaxis], log_mel, 0.0))
+        right = tf.logical_and(finite, tf.reduce_all(tf.math.is_finite(probabilities), axis=1))
+        return tf.where(right[:, tf.newaxis], probabilities, 0.0), right
+
+    def _answer(self, waveform: tf.Tensor, sample_rate: tf.Tensor, error: tf.Tensor) -> TrackAnswer:
+        return classify_track(
+            waveform,
+            sample_rate,
+            error,
+            network=self._probabilities,
+            n_genres=self._n_genres,
+            spec=self._spec,
+            n_wanted=self._n_wanted,
+        )
+
+    def _decisions(self, classify: Callable[..., TrackAnswer], items: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        """What `classify` says of each item, one after the other: no item's length or fault touches another's answer."""
+        n_items = tf.shape(items[0])[0]
+        row = (self._n_genres,)
+        arrays = TrackAnswer(
+            chunk_probabilities=_array(tf.float32, n_items, (None, self._n_genres)),
+            start_seconds=_array(tf.float32, n_items, (None,)),
+            n_chunks=_array(tf.int64, n_items, ()),
+            probabilities=_array(tf.float32, n_items, row),
+            votes=_array(tf.int64, n_items, row),
+            maximum=_array(tf.int64, n_items, ()),
+            majority=_array(tf.int64, n_items, ()),
+            error=_array(tf.string, n_items, ()),
+        )
+
+        def add(place: tf.Tensor, arrays: TrackAnswer) -> tuple[tf.Tensor, TrackAnswer]:
+            answer = classify(*(values[place] for values in items))
+            written = (array.write(place, value) for array, value in zip(arrays, answer, strict=True))
+            return place + 1, TrackAnswer(*written)
+
+        _, arrays = tf.while_loop(lambda place, _: place < n_items, add, (tf.constant(0), arrays))
+        answers = TrackAnswer(*(array.concat() for array in arrays[:2]), *(array.stack() for array in arrays[2:]))
+        ragged = tf.RaggedTensor.from_row_lengths
+        chunk_probabilities = ragged(answers.chunk_probabilities, answers.n_chunks)
+        return self._decision(answers.probabilities, answers.maximum, answers.error) | {
+            "genre_majority": self._names(answers.majority),
+            "genre_majority_index": answers.majority,
+            "votes": answers.votes,
+            "n_chunks": answers.n_chunks,
+            "chunk_probabilities": chunk_probabilities.to_tensor(0.0, shape=(None, None, self._n_genres)),
+            "chunk_start_seconds": ragged(answers.start_seconds, answers.n_chunks).to_tensor(-1.0),
+        }
+
+    def _decision(self, probabilities: tf.Tensor, index: tf.Tensor, error: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            "probabilities": probabilities,
+            "genres": tf.tile(self._genres[tf.newaxis], (tf.shape(probabilities)[0], 1)),
+            "genre": self._names(index),
+            "genre_index": index,
+            "error": error,
+        }
+
+    def _names(self, indices: tf.Tensor) -> tf.Tensor:
+        """The genres' names; none at −1."""
+        return tf.gather(tf.concat([[""], self._genres], axis=0), indices + 1)
+
+
+def _shared(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Callable[..., Any]:
+    """The function as a graph. As a tf.function it would be saved beside the signatures, if it were the module's attribute."""
+    graph = tf.function(function, input_signature=inputs, autograph=False)
+    return lambda *values: graph(*values)
+
+
+def _graph(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:
+    return tf.function(function, autograph=False).get_concrete_function(*inputs)
+
+
+def _array(dtype: tf.DType, size: tf.Tensor, shape: tuple[int | None, ...]) -> tf.TensorArray:
+    return tf.TensorArray(dtype, size=size, element_shape=shape, infer_shape=False)
