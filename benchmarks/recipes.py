@@ -3,8 +3,9 @@
 Recipes are chosen on two fifths of the tracks and reported on the others, each by stratified folds over tracks. Every finished
 fold goes into a file of results, so that a comparison that was interrupted goes on where it was.
 
-    python -m benchmarks.recipes choose train.npz --results results.jsonl       # every variant, one seed
-    python -m benchmarks.recipes report train.npz --results results.jsonl       # tuned beside paper with batch norm, three seeds
+    python -m benchmarks.recipes choose train.npz       # variants, one seed
+    python -m benchmarks.recipes report train.npz       # tuned beside paper with batch norm, three seeds
+    python -m benchmarks.recipes report                 # the table of the folds that there are, without training
 """
 
 import argparse
@@ -16,29 +17,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.gtzan_images import N_CHUNKS, SPEC, Pictures, chunks, folds, read_pictures, selection_tracks
 from keras_model.options import TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.recipes import RECIPES
+from tfrecords.statistics import LogMelStatistics, band_standardization
 
 if TYPE_CHECKING:
     from keras_model.training.dataset import SplitData
 
-_DECAYED = {"batchnorm": True, "learning_rate": 3e-4, "learning_rate_decay": "cosine"}
+RESULTS = Path(__file__).with_name("recipes.jsonl")
+_PAPER = "paper, batch norm"
+_DECAYED = {"batchnorm": True, "standardize": "per_band", "learning_rate": 3e-4, "learning_rate_decay": "cosine"}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    "paper, batch norm": {"batchnorm": True},
-    "rate 3e-4": {"batchnorm": True, "learning_rate": 3e-4},
-    "rate 3e-4, cosine": _DECAYED,
-    "rate 1e-3, cosine": _DECAYED | {"learning_rate": 1e-3},
+    _PAPER: {"batchnorm": True},
+    "standardised": {"batchnorm": True, "standardize": "per_band"},
+    "standardised, 3e-4, cosine": _DECAYED,
+    "… 1e-3 instead of 3e-4": _DECAYED | {"learning_rate": 1e-3},
     "… mixup 0.3": _DECAYED | {"mixup": 0.3},
-    "… label smoothing 0.1": _DECAYED | {"label_smoothing": 0.1},
     "… random crop 16": _DECAYED | {"random_crop": 16},
+    "… mixup 0.3, random crop 16": _DECAYED | {"mixup": 0.3, "random_crop": 16},
+    "… label smoothing 0.1": _DECAYED | {"label_smoothing": 0.1},
     "… SpecAugment": _DECAYED | {"augment": "spec"},
     "… dropout 0.5": _DECAYED | {"dropout": 0.5},
     "… no L1": _DECAYED | {"l1": 0.0},
     "… EMA 0.995": _DECAYED | {"ema": 0.995},
-    "… mixup 0.3, random crop 16": _DECAYED | {"mixup": 0.3, "random_crop": 16},
     "tuned": RECIPES["tuned"],
 }
 _DECISIONS = ("maximum", "majority")
@@ -56,92 +61,144 @@ class Stage:
 
 STAGES = {
     "choose": Stage(variants=tuple(VARIANTS), n_folds=3, n_seeds=1),
-    "report": Stage(variants=("paper, batch norm", "tuned"), n_folds=4, n_seeds=3),
+    "report": Stage(variants=(_PAPER, "tuned"), n_folds=4, n_seeds=3),
 }
 
 
-def run_fold(
-    pictures: Pictures, variant: str, *, fold_of: Mapping[str, int], fold: int, seed: int, epochs: int
-) -> dict[str, Any]:
-    """Trains a variant on all folds but one and tests it on that one: which of its tracks are right."""
-    from keras_model.training.augmented_batches import augmenter
+def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str, int], fold: int) -> dict[str, Any]:
+    """Trains on all folds but one and tests on that one: which of its tracks are right, in the order of their ids."""
+    from keras_model.training.augmented_batches import augmenter, train_mean
     from keras_model.training.fit import fit
 
-    options = TrainOptions(epochs=epochs, seed=seed, **VARIANTS[variant])
-    test = [track_id for track_id, number in fold_of.items() if number == fold]
     train = [track_id for track_id, number in fold_of.items() if number != fold]
-    row_of = {track_id: row for row, track_id in enumerate(pictures.track_ids)}
-    mean = pictures.log_mels[[row_of[track_id] for track_id in train]].mean(axis=(0, 2))[:, np.newaxis]
+    test = [track_id for track_id, number in fold_of.items() if number == fold]
+    statistics = LogMelStatistics(SPEC)
+    statistics.add(_log_mels(pictures, train))
+    standardization = band_standardization(statistics.summary()) if options.standardize else None
+    fill = train_mean(standardization, statistics.summary())
     trained = fit(
         options,
         train=_split(pictures, train),
         test=_split(pictures, test),
         genres=pictures.genres,
-        augment=augmenter(options.augmentation, seed=seed, spec=SPEC, fill=mean),
+        standardization=standardization,
+        augment=augmenter(options.augmentation, seed=options.seed, spec=SPEC, fill=fill),
         show_progress=False,
+        test_every_epoch=False,
     )
     evaluation = trained.evaluation
-    right = {decision: (getattr(evaluation.votes, decision) == evaluation.track_labels).tolist() for decision in _DECISIONS}
-    return {"tracks": evaluation.votes.track_ids, "raw": evaluation.accuracies["raw"], "seconds": trained.seconds} | right
+    right = {decision: (getattr(evaluation.votes, decision) == evaluation.track_labels) for decision in _DECISIONS}
+    return {
+        "raw": evaluation.accuracies["raw"],
+        "seconds": round(trained.seconds),
+        "tracks": evaluation.votes.track_ids,
+        **{decision: of_tracks.astype(int).tolist() for decision, of_tracks in right.items()},
+    }
 
 
 def _split(pictures: Pictures, track_ids: Sequence[str]) -> "SplitData":
     from keras_model.training.dataset import SplitData
 
-    row_of = {track_id: row for row, track_id in enumerate(pictures.track_ids)}
-    rows = [row_of[track_id] for track_id in track_ids]
     return SplitData.from_arrays(
-        np.concatenate([chunks(pictures.log_mels[row]) for row in rows]),
-        np.repeat(pictures.labels[rows], N_CHUNKS),
+        _log_mels(pictures, track_ids),
+        np.repeat(pictures.labels[_rows(pictures, track_ids)], N_CHUNKS),
         [track_id for track_id in track_ids for _ in range(N_CHUNKS)],
-        np.tile(np.arange(N_CHUNKS), len(rows)),
+        np.tile(np.arange(N_CHUNKS), len(track_ids)),
     )
 
 
-def results(
-    path: Path, pictures: Pictures, *, name: str, epochs: int, only: Sequence[str] | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yields the result of each variant, seed and fold of a stage: from the file, or computed and added to it."""
-    stage = STAGES[name]
-    chosen = selection_tracks(pictures)
-    tracks = chosen if name == "choose" else set(pictures.track_ids) - chosen
-    fold_of = folds(pictures, tracks, n_folds=stage.n_folds)
-    known = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            result = json.loads(line)
-            known[json.dumps(result["key"])] = result
-    for seed in range(stage.n_seeds):
-        for variant in only or stage.variants:
-            for fold in range(stage.n_folds):
-                # With the options themselves: a variant that was changed is another one.
-                key = [name, variant, dict(sorted(VARIANTS[variant].items())), epochs, seed, fold]
-                if json.dumps(key) not in known:
-                    result = {"key": key} | run_fold(pictures, variant, fold_of=fold_of, fold=fold, seed=seed, epochs=epochs)
-                    with path.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(result) + "\n")
-                    known[json.dumps(key)] = result
-                yield known[json.dumps(key)] | {"variant": variant}
+def _log_mels(pictures: Pictures, track_ids: Sequence[str]) -> NDArray[np.float32]:
+    """All chunks of some tracks, (n_chunks, 80, 80)."""
+    return np.concatenate([chunks(pictures.log_mels[row]) for row in _rows(pictures, track_ids)])
 
 
-def print_table(found: Sequence[Mapping[str, Any]]) -> None:
-    """Prints a row per variant: its accuracies, and how far its track accuracy is from the first variant's."""
-    by_variant: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for result in found:
-        by_variant[result["variant"]].append(result)
-    first = _right(next(iter(by_variant.values())))
-    print(f"{'':32}{'raw %':>8}{'maximum %':>11}{'majority %':>12}   tracks more right than the first, 95 % interval   s/fold")
-    for variant, of_variant in by_variant.items():
+def _rows(pictures: Pictures, track_ids: Sequence[str]) -> list[int]:
+    row_of = {track_id: row for row, track_id in enumerate(pictures.track_ids)}
+    return [row_of[track_id] for track_id in track_ids]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One training of a comparison: what its result is kept under."""
+
+    stage: str
+    variant: str
+    epochs: int
+    seed: int
+    fold: int
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """All that decides the result; with the options, for a variant that was changed is another one."""
+        options = dict(sorted(VARIANTS[self.variant].items()))
+        return {"stage": self.stage, "options": options, "epochs": self.epochs, "seed": self.seed, "fold": self.fold}
+
+    def train(self, pictures: Pictures) -> dict[str, Any]:
+        """Runs it."""
+        chosen = selection_tracks(pictures)
+        tracks = chosen if self.stage == "choose" else set(pictures.track_ids) - chosen
+        fold_of = folds(pictures, tracks, n_folds=STAGES[self.stage].n_folds)
+        options = TrainOptions(epochs=self.epochs, seed=self.seed, **VARIANTS[self.variant])
+        return run_fold(pictures, options, fold_of=fold_of, fold=self.fold)
+
+
+def all_folds(stage: str, variants: Sequence[str], *, epochs: int) -> list[Fold]:
+    """A stage's trainings, seed by seed and fold by fold, so that what was done by some point compares variants."""
+    return [
+        Fold(stage=stage, variant=variant, epochs=epochs, seed=seed, fold=fold)
+        for seed in range(STAGES[stage].n_seeds)
+        for fold in range(STAGES[stage].n_folds)
+        for variant in variants
+    ]
+
+
+class Results:
+    """The file of results: a line of JSON for each fold, added when it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads what there is."""
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self._by_key = {json.dumps(result["key"]): result for result in map(json.loads, lines)}
+
+    def get(self, fold: Fold) -> dict[str, Any] | None:
+        """The result of a fold; None where it was not run."""
+        return self._by_key.get(json.dumps(fold.key))
+
+    def add(self, fold: Fold, result: Mapping[str, Any]) -> None:
+        """Adds one, on disk too."""
+        self._by_key[json.dumps(fold.key)] = line = {"key": fold.key, **result}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def print_table(trainings: Sequence[Fold], results: Results) -> None:
+    """Prints a row per variant: its accuracies, and how far its track accuracy is from the first variant's.
+
+    Of folds that are not done for every variant yet, nothing is used: the variants are compared on the same ones.
+    """
+    variants = list(dict.fromkeys(training.variant for training in trainings))
+    pairs: dict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for training in trainings:
+        if (result := results.get(training)) is not None:
+            pairs[training.seed, training.fold][training.variant] = result
+    complete = {place: found for place, found in pairs.items() if len(found) == len(variants)}
+    done = ", ".join(f"seed {seed} fold {fold}" for seed, fold in sorted(complete))
+    print(f"{len(complete)} of {len(trainings) // len(variants)} folds: {done or 'none'}")
+    if not complete:
+        return
+    first = _right([found[variants[0]] for found in complete.values()])
+    print(f"{'':32}{'raw %':>7}{'maximum %':>11}{'majority %':>12}   maximum beside the first's, 95 % interval  s/fold")
+    for variant in variants:
+        of_variant = [found[variant] for found in complete.values()]
         right = _right(of_variant)
         maximum, majority = (100 * np.mean([row[decision] for row in right.values()]) for decision in range(2))
         raw = 100 * np.average([result["raw"] for result in of_variant], weights=[len(result["tracks"]) for result in of_variant])
-        seconds = np.mean([result["seconds"] for result in of_variant])
         difference = 100 * np.asarray([right[track][0] - first[track][0] for track in first])
         low, high = _interval(difference)
-        print(
-            f"{variant:32}{raw:8.1f}{maximum:11.1f}{majority:12.1f}   "
-            f"{difference.mean():+6.1f} ({low:+.1f} to {high:+.1f}){'':22}{seconds:9.0f}"
-        )
+        beside = f"{difference.mean():+.1f} ({low:+.1f} to {high:+.1f})"
+        seconds = np.mean([result["seconds"] for result in of_variant])
+        print(f"{variant:32}{raw:7.1f}{maximum:11.1f}{majority:12.1f}   {beside:42}{seconds:6.0f}")
 
 
 def _right(found: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
@@ -153,7 +210,7 @@ def _right(found: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     return {track: np.mean(values, axis=0).tolist() for track, values in rows.items()}
 
 
-def _interval(differences: np.ndarray) -> tuple[float, float]:
+def _interval(differences: NDArray[np.floating]) -> tuple[float, float]:
     """95 % of the means of as many tracks drawn with replacement (percentile bootstrap)."""
     rng = np.random.default_rng(0)
     means = rng.choice(differences, (_RESAMPLES, len(differences))).mean(axis=1)
@@ -161,23 +218,31 @@ def _interval(differences: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _run(trainings: Sequence[Fold], results: Results, pictures: Pictures) -> Iterator[tuple[Fold, dict[str, Any]]]:
+    for training in trainings:
+        if results.get(training) is None:
+            result = training.train(pictures)
+            results.add(training, result)
+            yield training, result
+
+
 def main() -> None:
     """Runs what is missing of a stage, and prints its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=tuple(STAGES))
-    parser.add_argument("pictures", type=Path, help=".npz file")
-    parser.add_argument("--results", type=Path, required=True, help="file of results; is read and added to")
+    parser.add_argument("pictures", type=Path, nargs="?", help=".npz file; where not given, nothing is trained")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of results; is read and added to")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), metavar="VARIANT", help="of the stage's variants")
     options = parser.parse_args()
-    load_tensorflow()
-    found = []
-    pictures = read_pictures(options.pictures)
-    for result in results(options.results, pictures, name=options.stage, epochs=options.epochs, only=options.only):
-        found.append(result)
-        _, variant, _, _, seed, fold = result["key"]
-        print(f"{variant}, seed {seed}, fold {fold}: {np.mean(result['maximum']):.1%}", flush=True)
-    print_table(found)
+    results = Results(options.results)
+    trainings = all_folds(options.stage, options.only or STAGES[options.stage].variants, epochs=options.epochs)
+    if options.pictures is not None:
+        load_tensorflow()
+        for training, result in _run(trainings, results, read_pictures(options.pictures)):
+            maximum = np.mean(result["maximum"])
+            print(f"{training.variant}, seed {training.seed}, fold {training.fold}: {maximum:.1%}", flush=True)
+    print_table(trainings, results)
 
 
 if __name__ == "__main__":
