@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.gtzan_images import N_CHUNKS, SPEC, Pictures, chunks, folds, read_pictures, selection_tracks
+from benchmarks.recipe_table import DECISIONS, Compared, print_table
 from keras_model.options import TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.recipes import RECIPES
@@ -46,8 +47,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "… EMA 0.995": _DECAYED | {"ema": 0.995},
     "tuned": RECIPES["tuned"],
 }
-_DECISIONS = ("maximum", "majority")
-_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ class Stage:
 
 STAGES = {
     "choose": Stage(variants=tuple(VARIANTS), n_folds=3, n_seeds=1),
-    "report": Stage(variants=(_PAPER, "tuned"), n_folds=4, n_seeds=3),
+    "report": Stage(variants=(_PAPER, "tuned"), n_folds=2, n_seeds=3),
 }
 
 
@@ -87,7 +86,7 @@ def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str,
         test_every_epoch=False,
     )
     evaluation = trained.evaluation
-    right = {decision: (getattr(evaluation.votes, decision) == evaluation.track_labels) for decision in _DECISIONS}
+    right = {decision: (getattr(evaluation.votes, decision) == evaluation.track_labels) for decision in DECISIONS}
     return {
         "raw": evaluation.accuracies["raw"],
         "seconds": round(trained.seconds),
@@ -172,50 +171,14 @@ class Results:
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
-def print_table(trainings: Sequence[Fold], results: Results) -> None:
-    """Prints a row per variant: its accuracies, and how far its track accuracy is from the first variant's.
-
-    Of folds that are not done for every variant yet, nothing is used: the variants are compared on the same ones.
-    """
-    variants = list(dict.fromkeys(training.variant for training in trainings))
-    pairs: dict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(dict)
+def comparable(trainings: Sequence[Fold], results: Results) -> Compared:
+    """The results that there are, less those of folds that are not done for every variant yet."""
+    found: dict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(dict)
     for training in trainings:
         if (result := results.get(training)) is not None:
-            pairs[training.seed, training.fold][training.variant] = result
-    complete = {place: found for place, found in pairs.items() if len(found) == len(variants)}
-    done = ", ".join(f"seed {seed} fold {fold}" for seed, fold in sorted(complete))
-    print(f"{len(complete)} of {len(trainings) // len(variants)} folds: {done or 'none'}")
-    if not complete:
-        return
-    first = _right([found[variants[0]] for found in complete.values()])
-    print(f"{'':32}{'raw %':>7}{'maximum %':>11}{'majority %':>12}   maximum beside the first's, 95 % interval  s/fold")
-    for variant in variants:
-        of_variant = [found[variant] for found in complete.values()]
-        right = _right(of_variant)
-        maximum, majority = (100 * np.mean([row[decision] for row in right.values()]) for decision in range(2))
-        raw = 100 * np.average([result["raw"] for result in of_variant], weights=[len(result["tracks"]) for result in of_variant])
-        difference = 100 * np.asarray([right[track][0] - first[track][0] for track in first])
-        low, high = _interval(difference)
-        beside = f"{difference.mean():+.1f} ({low:+.1f} to {high:+.1f})"
-        seconds = np.mean([result["seconds"] for result in of_variant])
-        print(f"{variant:32}{raw:7.1f}{maximum:11.1f}{majority:12.1f}   {beside:42}{seconds:6.0f}")
-
-
-def _right(found: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """For each track how often it was right over the seeds, by each decision."""
-    rows: dict[str, list[list[bool]]] = defaultdict(list)
-    for result in found:
-        for track, *decisions in zip(result["tracks"], *(result[decision] for decision in _DECISIONS), strict=True):
-            rows[track].append(decisions)
-    return {track: np.mean(values, axis=0).tolist() for track, values in rows.items()}
-
-
-def _interval(differences: NDArray[np.floating]) -> tuple[float, float]:
-    """95 % of the means of as many tracks drawn with replacement (percentile bootstrap)."""
-    rng = np.random.default_rng(0)
-    means = rng.choice(differences, (_RESAMPLES, len(differences))).mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
+            found[training.seed, training.fold][training.variant] = result
+    n_variants = len({training.variant for training in trainings})
+    return {place: of_variants for place, of_variants in sorted(found.items()) if len(of_variants) == n_variants}
 
 
 def _run(trainings: Sequence[Fold], results: Results, pictures: Pictures) -> Iterator[tuple[Fold, dict[str, Any]]]:
@@ -232,7 +195,7 @@ def main() -> None:
     parser.add_argument("stage", choices=tuple(STAGES))
     parser.add_argument("pictures", type=Path, nargs="?", help=".npz file; where not given, nothing is trained")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of results; is read and added to")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), metavar="VARIANT", help="of the stage's variants")
     options = parser.parse_args()
     results = Results(options.results)
@@ -242,7 +205,11 @@ def main() -> None:
         for training, result in _run(trainings, results, read_pictures(options.pictures)):
             maximum = np.mean(result["maximum"])
             print(f"{training.variant}, seed {training.seed}, fold {training.fold}: {maximum:.1%}", flush=True)
-    print_table(trainings, results)
+    compared = comparable(trainings, results)
+    done = ", ".join(f"seed {seed} fold {fold}" for seed, fold in compared)
+    print(f"{len(compared)} of {len({(training.seed, training.fold) for training in trainings})} folds: {done or 'none'}")
+    if compared:
+        print_table(compared)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     # From a first comparison, and not confirmed yet: docs/recipes.md.
     "tuned": {
         "batchnorm": True,
+        "standardize": "per_band",
         "learning_rate": 3e-4,
         "learning_rate_decay": "cosine",
         "mixup": 0.3,

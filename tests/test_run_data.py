@@ -17,7 +17,7 @@ from tfrecords.statistics import STD_FLOOR
 @pytest.mark.parametrize("preset", ["none", "per_band", "per_pixel"])
 @pytest.mark.parametrize("standardize", [None, "per_band"])
 def test_a_network_standardizes_by_what_it_is_trained_on(
-    preset: Any, standardize: str | None, folds: dict[str, int], tmp_path: Path
+    preset: Any, standardize: str | None, folds: dict[str, Any], tmp_path: Path
 ) -> None:
     tiny = TinyDataset(tmp_path / "tiny", spec=dataclasses.replace(SPEC, standardization=preset))
     for records in tiny.shards.values():
