@@ -110,3 +110,8 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def metrics(run: Path) -> Any:
     return json.loads((run / "metrics.json").read_text())
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names bytes by their number: some hold the time, and the processes that share the tests must agree on the names."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
