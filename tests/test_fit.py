@@ -49,6 +49,17 @@ def trained(options: TrainOptions = OPTIONS, *, callbacks: Any = (), **arguments
     return model, at_end.weights
 
 
+def test_evaluating_at_the_end_alone_changes_nothing_else() -> None:
+    often, weights = trained()
+    once, same_weights = trained(test_every_epoch=False)
+    for one, other in zip(weights, same_weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [("test_raw" in logs, "per_genre" in logs) for logs in once.epochs] == [(False, False), (False, False), (True, True)]
+    assert once.epochs[-1] == often.epochs[-1]
+    assert [logs["loss"] for logs in once.epochs] == [logs["loss"] for logs in often.epochs]
+    assert once.evaluation.to_dict() == often.evaluation.to_dict()
+
+
 @pytest.mark.parametrize(
     "changes", [{"ema": 0.9, "label_smoothing": 0.1}, {"precision": "mixed_float16"}], ids=["float32", "mixed_float16"]
 )
