@@ -18,12 +18,10 @@ _N_SHARDS = 4
 def main() -> None:
     """Prints samples per second; random log-mels of preset paper's shape."""
     load_tensorflow()
-    import tensorflow as tf
-
     from benchmarks.timing import median_seconds
     from keras_model.training.augmentation import Augmentation, SpecMasks
     from keras_model.training.augmented_batches import augmenter
-    from keras_model.training.dataset import SplitData
+    from keras_model.training.dataset import SplitData, made_ahead
     from tfrecords.framing import frame
     from tfrecords.log_mel_spec import PRESETS
     from tfrecords.schema import Record, encode
@@ -70,7 +68,7 @@ def main() -> None:
                     batches = split.training_batches(batch_size=_BATCH_SIZE, n_genres=10, seed=0, epoch=1)
                     if callable(function):
                         batches = function(batches, epoch=1, first_step=0)
-                    for _ in batches.prefetch(tf.data.AUTOTUNE):
+                    for _ in made_ahead(batches):
                         pass
 
                 print(f"  {name + described:34}{_N_RECORDS / median_seconds(consume, runs=3):9.0f}", flush=True)

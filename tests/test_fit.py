@@ -18,10 +18,7 @@ from keras_model.training.dataset import SplitData
 from keras_model.training.fit import TrainedModel, fit
 from keras_model.training.interruption import ctrl_c_noted
 from keras_model.training.training_loop import DivergedError
-from tests.tiny_training import GENRES, WeightsAtEnd, noise, tiny, with_noise
-
-__all__ = ["tiny"]
-pytestmark = pytest.mark.usefixtures("tiny")
+from tests.tiny_training import GENRES, WeightsAtEnd, noise, tiny_network, with_noise
 
 OPTIONS = TrainOptions(batch_size=16, epochs=3, learning_rate=1e-2, dropout=0.3)
 TRAIN, TEST = noise(70), noise(9, seed=1)  # five steps an epoch, the last one of 6 samples
@@ -45,7 +42,7 @@ class StopAfter(keras.callbacks.Callback):
 def trained(options: TrainOptions = OPTIONS, *, callbacks: Any = (), **arguments: Any) -> tuple[TrainedModel, list[np.ndarray]]:
     at_end = WeightsAtEnd()
     splits = {"train": TRAIN, "test": TEST} | arguments
-    model = fit(options, genres=GENRES, callbacks=[at_end, *callbacks], show_progress=False, **splits)
+    model = fit(options, genres=GENRES, build=tiny_network, callbacks=[at_end, *callbacks], show_progress=False, **splits)
     return model, at_end.weights
 
 
@@ -190,6 +187,20 @@ def test_averaged_weights_are_evaluated_and_saved() -> None:
         average = 0.5 * average + 0.5 * kernel
     np.testing.assert_allclose(model.model.get_layer("genre").kernel.numpy(), average, rtol=1e-5)
     np.testing.assert_array_equal(weights[-2], seen[-1])
+
+
+def test_nothing_that_is_iterated_over_is_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An iterator with a tuning thread holds up the end of its epoch until that thread wakes."""
+    tuned = []
+    iterate = tf.data.Dataset.__iter__
+
+    def noting(dataset: tf.data.Dataset) -> Any:
+        tuned.append(dataset.options().autotune.enabled)
+        return iterate(dataset)
+
+    monkeypatch.setattr("tensorflow.data.Dataset.__iter__", noting)
+    trained(augment=with_noise)
+    assert tuned == [False] * 6, "an epoch's training batches and its test batches, three times"
 
 
 def test_a_callback_can_end_the_training() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from keras_model.options import TrainOptions
@@ -18,7 +17,7 @@ SHAPE = (6, 5)
 def tiny_network(
     options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
 ) -> keras.Model:
-    """Takes the place of `keras_model.training.fit.build_model`."""
+    """A network to hand to `fit`."""
     inputs = x = keras.Input((*shape, 1))
     x = keras.layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L1(options.network.l1), name="convolution")(x)
     x = keras.layers.BatchNormalization(synchronized=options.sync_batchnorm, name="batchnorm")(x)
@@ -26,12 +25,6 @@ def tiny_network(
     return keras.Model(
         inputs, keras.layers.Dense(n_genres, "softmax", dtype=keras.config.dtype_policy().variable_dtype, name="genre")(x)
     )
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets `fit` train the small network."""
-    monkeypatch.setattr("keras_model.training.fit.build_model", tiny_network)
 
 
 def noise(n_records: int, *, seed: int = 0, shape: tuple[int, int] = SHAPE) -> SplitData:

@@ -16,6 +16,7 @@ from tfrecords.manifest import Manifest
 _PARSE_BATCH = 256
 _SHUFFLE_RECORDS = 4096
 _OPEN_SHARDS = 16
+_BATCHES_AHEAD = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,9 +119,9 @@ class SplitData:
     def ordered_batches(self, *, batch_size: int) -> tf.data.Dataset:
         """Batches of log-mels (batch, n_mels, n_frames, 1), once, in the order of the shards."""
         if self.cached is not None:
-            return tf.data.Dataset.from_tensor_slices(self.cached).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+            return made_ahead(tf.data.Dataset.from_tensor_slices(self.cached).batch(batch_size))
         records = tf.data.TFRecordDataset(self.files).batch(batch_size)
-        return records.map(lambda serialized: self._samples(serialized)[0], tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return made_ahead(records.map(lambda serialized: self._samples(serialized)[0], tf.data.AUTOTUNE))
 
     def _ordered(self, seed: int, epoch: int) -> tf.data.Dataset:
         """The samples of an epoch in its order: rows of the cache, or serialized records."""
@@ -155,6 +156,18 @@ class SplitData:
         return record[schema.LOG_MEL][..., tf.newaxis], record[schema.LABEL]
 
 
+def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches, some of them made before they are asked for; the last step before a dataset is iterated over.
+
+    Nothing in it is tuned while it runs: AUTOTUNE stands for TensorFlow's initial number of parallel calls, one per core and 16
+    at most. With tuning, an iterator can only be freed once its tuning thread wakes, and that one may sleep for about as long as
+    the iterator has been in use (TensorFlow 2.21): an epoch could take twice its time.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
+
+
 def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: float, for_training: bool = False) -> SplitData:
     """Opens one split: reads it once, for labels and track ids and, where they fit, the log-mels.
 
@@ -177,7 +190,7 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
     track_ids: list[str] = []
     chunk_indices: list[int] = []
     batches = tf.data.TFRecordDataset(files if cache or not for_training else []).batch(_PARSE_BATCH)
-    for record in batches.map(lambda serialized: schema.parse_batch(serialized, shape=shape), tf.data.AUTOTUNE):
+    for record in made_ahead(batches.map(lambda serialized: schema.parse_batch(serialized, shape=shape), tf.data.AUTOTUNE)):
         if cache:
             log_mels[len(track_ids) : len(track_ids) + len(record[schema.LABEL]), ..., 0] = record[schema.LOG_MEL]
         labels += record[schema.LABEL].numpy().tolist()

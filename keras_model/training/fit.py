@@ -1,6 +1,6 @@
 """Training: network, optimiser and data under one distribution strategy, and an evaluation after every epoch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,7 @@ def fit(
     train: SplitData,
     test: SplitData,
     genres: tuple[str, ...],
+    build: Callable[..., keras.Model] = build_model,
     standardization: Mapping[str, Any] | None = None,
     synthetic: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -91,6 +92,7 @@ def fit(
         train: What to train on.
         test: What to evaluate on.
         genres: In the order of the labels.
+        build: Makes the network, as `build_model` does; another one for what no option names.
         standardization: `mean` and `std` of the train split; None for none.
         synthetic: Whether the epochs' logs say that the corpus is synthetic.
         callbacks: See each epoch's logs, with the test split's accuracies in them. One call of TensorFlow runs about a fifth of a
@@ -118,7 +120,7 @@ def fit(
     progress = Progress(steps_per_epoch=train.n_batches(options.batch_size))
     network: dict[str, Any] = {"shape": train.shape, "n_genres": len(genres), "standardization": standardization}
     with strategy.scope(), _dtype_policy(options.precision):
-        model = build_model(options, **network)
+        model = build(options, **network)
         optimizer = build_optimizer(options, options.epochs * progress.steps_per_epoch)
         model.compile(optimizer, auto_scale_loss=False)  # for callbacks that look at the optimiser; Keras trains nothing
         optimizer.build(model.trainable_variables)
@@ -144,7 +146,7 @@ def fit(
     with ctrl_c_noted() as wish_to_end, lost_workers_named():
         loop.run(wish_to_end)
         evaluation = loop.evaluate()
-        trained = build_model(options, **network)
+        trained = build(options, **network)
         with evaluation_weights(model, optimizer):
             trained.set_weights(model.get_weights())
         if options.precision != "float32":

@@ -16,7 +16,7 @@ from keras_model.run_folder import TrainingError
 from keras_model.training.augmented_batches import Augment
 from keras_model.training.checkpoints import Checkpoint, Checkpoints
 from keras_model.training.cluster import Cluster
-from keras_model.training.dataset import SplitData
+from keras_model.training.dataset import SplitData, made_ahead
 from keras_model.training.optimizer import evaluation_weights
 from keras_model.training.progress import Progress, means
 from keras_model.training.split_evaluation import SplitEvaluator
@@ -157,7 +157,7 @@ class TrainingLoop:
         )
         if self.augment is not None:
             batches = self.augment(batches, epoch=epoch, first_step=first_step)
-        return iter(batches.prefetch(tf.data.AUTOTUNE))
+        return iter(made_ahead(batches))
 
     def _refuse_divergence(self, losses: NDArray[np.float64]) -> None:
         """Looks at the losses of a call's steps: on a GPU, looking at each one's would have the next one wait."""
