@@ -53,6 +53,7 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
     parser.add_argument("--epochs", type=positive(int), default=200, help="passes over the train split")
     parser.add_argument("--batch-size", type=positive(int), default=64, help="samples per step, over all GPUs together")
     parser.add_argument("--learning-rate", type=positive(float), default=5e-5, help="of Adam")
+    parser.add_argument("--learning-rate-warmup", type=whole(0), default=0, help="steps in which it rises, at the start")
     parser.add_argument("--learning-rate-decay", choices=DECAYS, default="none", help="how it falls over the run")
     parser.add_argument("--l1", type=at_least_zero, help=f"L1 penalty on every kernel; where not given, {_own('l1')}")
     parser.add_argument("--dropout", type=at_least_zero, help=f"rate before the genre layer; where not given, {_own('dropout')}")

@@ -31,7 +31,8 @@ class TrainOptions:
             the dataset's preset, if it has any.
         epochs: Passes over the train split.
         batch_size: Samples per step, over all replicas.
-        learning_rate: Of Adam, at the start.
+        learning_rate: Of Adam, at its highest.
+        learning_rate_warmup: Steps in which the rate rises to that, at the start; a shorter training ends before it is there.
         learning_rate_decay: One of DECAYS: how the rate falls, to 0 at the last step.
         l1: L1 penalty on every kernel; None for the network's own.
         dropout: Rate before the genre layer; None for the network's own.
@@ -63,6 +64,7 @@ class TrainOptions:
     epochs: int = 200
     batch_size: int = 64
     learning_rate: float = 5e-5
+    learning_rate_warmup: int = 0
     learning_rate_decay: str = "none"
     l1: float | None = None
     dropout: float | None = None

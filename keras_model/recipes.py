@@ -13,6 +13,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "batchnorm": True,
         "standardize": "per_band",
         "learning_rate": 3e-4,
+        "learning_rate_warmup": 100,
         "learning_rate_decay": "cosine",
         "mixup": 0.3,
         "random_crop": 16,

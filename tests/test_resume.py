@@ -82,7 +82,8 @@ def test_a_killed_run_ends_as_if_nothing_had_been(
 
 def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(dataset: Path, tmp_path: Path) -> None:
     every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
-    options = [*OPTIONS, *every, "--learning-rate-decay", "cosine", "--data", str(dataset), "--epochs", "3"]
+    rate = ("--learning-rate-warmup", "4", "--learning-rate-decay", "cosine")
+    options = [*OPTIONS, *every, *rate, "--data", str(dataset), "--epochs", "3"]
     assert train.main([*options, "--output", str(tmp_path / "whole")]) == 0
     kill_at(5, *options, "--output", tmp_path / "parts", "--checkpoint-seconds", "0")
     assert train.main(["--resume", str(tmp_path / "parts")]) == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
@@ -9,18 +10,15 @@ from keras_model.options import TrainOptions
 
 
 def build_optimizer(options: TrainOptions, total_steps: int) -> keras.optimizers.Optimizer:
-    """Adam as in the paper, with the options' decay, and loss scaling where the gradients are float16.
+    """Adam as in the paper, with the options' rise and decay of its rate, and loss scaling where the gradients are float16.
 
     Args:
         options: Of the run.
         total_steps: Of the whole training, for what depends on its length. A run can be prolonged (`--resume RUN --epochs`)
             as long as nothing does.
     """
-    rate = options.learning_rate
-    if options.learning_rate_decay == "cosine":  # Loshchilov and Hutter (2017), without restarts
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=total_steps)
     adam = keras.optimizers.Adam(
-        rate,
+        _learning_rate(options, total_steps),
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -29,6 +27,20 @@ def build_optimizer(options: TrainOptions, total_steps: int) -> keras.optimizers
         name="adam",
     )
     return keras.optimizers.LossScaleOptimizer(adam, name="loss_scale") if options.precision == "mixed_float16" else adam
+
+
+def _learning_rate(options: TrainOptions, total_steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    rate, n_rising = options.learning_rate, options.learning_rate_warmup
+    decays = options.learning_rate_decay == "cosine"
+    if not (decays or n_rising):
+        return rate
+    rise: dict[str, Any] = {"initial_learning_rate": rate}
+    if n_rising:  # not from 0: the first step, too, has to count
+        rise = {"initial_learning_rate": rate / (n_rising + 1), "warmup_target": rate, "warmup_steps": n_rising}
+    if not decays:
+        return keras.optimizers.schedules.CosineDecay(**rise, decay_steps=1, alpha=1.0)
+    # Loshchilov and Hutter (2017), without restarts.
+    return keras.optimizers.schedules.CosineDecay(**rise, decay_steps=max(1, total_steps - n_rising))
 
 
 @contextmanager
