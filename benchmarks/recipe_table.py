@@ -21,7 +21,8 @@ def print_table(compared: Compared) -> None:
         compared: Every variant on the same folds with the same seeds.
     """
     variants = list(next(iter(compared.values())))
-    print(f"{'':32}{'raw %':>7}{'maximum %':>11}{'majority %':>12}   maximum beside the first's, 95 % interval, by seed")
+    width = max(map(len, variants))
+    print(f"{'':{width}}{'raw %':>7}{'maximum %':>11}{'majority %':>12}   maximum beside the first's, 95 % interval, by seed")
     for variant in variants:
         results = [found[variant] for found in compared.values()]
         maximum, majority = (100 * np.mean([row[decision] for row in _right(results).values()]) for decision in range(2))
@@ -33,7 +34,7 @@ def print_table(compared: Compared) -> None:
             for wanted in sorted({seed for seed, _ in compared})
         ]
         print(
-            f"{variant:32}{raw:7.1f}{maximum:11.1f}{majority:12.1f}   "
+            f"{variant:{width}}{raw:7.1f}{maximum:11.1f}{majority:12.1f}   "
             f"{difference.mean():+.1f} ({low:+.1f} to {high:+.1f}), {' '.join(f'{value:+.1f}' for value in by_seed)}; "
             f"{np.mean([result['seconds'] for result in results]):.0f} s a fold"
         )

@@ -1,7 +1,7 @@
 """Recipes of training beside each other, on GTZAN's spectrogram pictures. What this measures is not GTZAN accuracy.
 
-Recipes are chosen on two fifths of the tracks and reported on the others, each by stratified folds over tracks. Every finished
-fold goes into a file of results, so that a comparison that was interrupted goes on where it was.
+Recipes are chosen on two fifths of the tracks, at half the size, and reported on the others, each by stratified folds over
+tracks. Every finished fold goes into a file of results, so that a comparison that was interrupted goes on where it was.
 
     python -m benchmarks.recipes choose train.npz       # variants, one seed
     python -m benchmarks.recipes report train.npz       # tuned beside paper with batch norm, three seeds
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import half_size
 from benchmarks.gtzan_images import N_CHUNKS, SPEC, Pictures, chunks, folds, read_pictures, selection_tracks
 from benchmarks.recipe_table import DECISIONS, Compared, print_table
 from keras_model.options import TrainOptions
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).with_name("recipes.jsonl")
 _PAPER = "paper, batch norm"
-_DECAYED = {"batchnorm": True, "standardize": "per_band", "learning_rate": 3e-4, "learning_rate_decay": "cosine"}
+_STANDARDISED = {"batchnorm": True, "standardize": "per_band"}
+_DECAYED = _STANDARDISED | {"learning_rate": 3e-4, "learning_rate_warmup": 100, "learning_rate_decay": "cosine"}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     _PAPER: {"batchnorm": True},
-    "standardised": {"batchnorm": True, "standardize": "per_band"},
-    "standardised, 3e-4, cosine": _DECAYED,
+    "rate 3e-4": {"batchnorm": True, "learning_rate": 3e-4},
+    "standardised": _STANDARDISED,
+    "standardised, 3e-4, warm-up, cosine": _DECAYED,
     "… 1e-3 instead of 3e-4": _DECAYED | {"learning_rate": 1e-3},
     "… mixup 0.3": _DECAYED | {"mixup": 0.3},
     "… random crop 16": _DECAYED | {"random_crop": 16},
@@ -44,6 +47,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "… SpecAugment": _DECAYED | {"augment": "spec"},
     "… dropout 0.5": _DECAYED | {"dropout": 0.5},
     "… no L1": _DECAYED | {"l1": 0.0},
+    "… five times the L1": _DECAYED | {"l1": 5e-4},
     "… EMA 0.995": _DECAYED | {"ema": 0.995},
     "tuned": RECIPES["tuned"],
 }
@@ -51,37 +55,42 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A comparison: of which variants, by how many folds and seeds."""
+    """A comparison: of which variants, by how many folds and seeds, and whether at half the size."""
 
     variants: tuple[str, ...]
     n_folds: int
     n_seeds: int
+    halved: bool
 
 
 STAGES = {
-    "choose": Stage(variants=tuple(name for name in VARIANTS if name != "tuned"), n_folds=3, n_seeds=1),
-    "report": Stage(variants=(_PAPER, "tuned"), n_folds=2, n_seeds=3),
+    "choose": Stage(variants=tuple(name for name in VARIANTS if name != "tuned"), n_folds=3, n_seeds=1, halved=True),
+    "report": Stage(variants=(_PAPER, "tuned"), n_folds=2, n_seeds=3, halved=False),
 }
 
 
-def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str, int], fold: int) -> dict[str, Any]:
+def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str, int], fold: int, halved: bool) -> dict[str, Any]:
     """Trains on all folds but one and tests on that one: which of its tracks are right, in the order of their ids."""
     from keras_model.training.augmented_batches import augmenter, train_mean
-    from keras_model.training.fit import fit
+    from keras_model.training.fit import build_model, fit
 
-    train = [track_id for track_id, number in fold_of.items() if number != fold]
-    test = [track_id for track_id, number in fold_of.items() if number == fold]
-    statistics = LogMelStatistics(SPEC)
-    statistics.add(_log_mels(pictures, train))
+    spec, build, augmentation = SPEC, build_model, options.augmentation
+    if halved:
+        spec, build, augmentation = half_size.SPEC, half_size.shallow, half_size.augmentation(augmentation)
+    train, test = ([track_id for track_id, number in fold_of.items() if (number == fold) == tested] for tested in (False, True))
+    log_mels = _log_mels(pictures, train, halved=halved)
+    statistics = LogMelStatistics(spec)
+    statistics.add(log_mels)
     standardization = band_standardization(statistics.summary()) if options.standardize else None
     fill = train_mean(standardization, statistics.summary())
     trained = fit(
         options,
-        train=_split(pictures, train),
-        test=_split(pictures, test),
+        train=_split(pictures, train, log_mels),
+        test=_split(pictures, test, _log_mels(pictures, test, halved=halved)),
         genres=pictures.genres,
+        build=build,
         standardization=standardization,
-        augment=augmenter(options.augmentation, seed=options.seed, spec=SPEC, fill=fill),
+        augment=augmenter(augmentation, seed=options.seed, spec=spec, fill=fill),
         show_progress=False,
         test_every_epoch=False,
     )
@@ -95,20 +104,21 @@ def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str,
     }
 
 
-def _split(pictures: Pictures, track_ids: Sequence[str]) -> "SplitData":
+def _split(pictures: Pictures, track_ids: Sequence[str], log_mels: NDArray[np.float32]) -> "SplitData":
     from keras_model.training.dataset import SplitData
 
     return SplitData.from_arrays(
-        _log_mels(pictures, track_ids),
+        log_mels,
         np.repeat(pictures.labels[_rows(pictures, track_ids)], N_CHUNKS),
         [track_id for track_id in track_ids for _ in range(N_CHUNKS)],
         np.tile(np.arange(N_CHUNKS), len(track_ids)),
     )
 
 
-def _log_mels(pictures: Pictures, track_ids: Sequence[str]) -> NDArray[np.float32]:
-    """All chunks of some tracks, (n_chunks, 80, 80)."""
-    return np.concatenate([chunks(pictures.log_mels[row]) for row in _rows(pictures, track_ids)])
+def _log_mels(pictures: Pictures, track_ids: Sequence[str], *, halved: bool) -> NDArray[np.float32]:
+    """All chunks of some tracks, (n_chunks, 80, 80) or (n_chunks, 40, 40)."""
+    log_mels = np.concatenate([chunks(pictures.log_mels[row]) for row in _rows(pictures, track_ids)])
+    return half_size.log_mels(log_mels) if halved else log_mels
 
 
 def _rows(pictures: Pictures, track_ids: Sequence[str]) -> list[int]:
@@ -134,11 +144,11 @@ class Fold:
 
     def train(self, pictures: Pictures) -> dict[str, Any]:
         """Runs it."""
-        chosen = selection_tracks(pictures)
-        tracks = chosen if self.stage == "choose" else set(pictures.track_ids) - chosen
-        fold_of = folds(pictures, tracks, n_folds=STAGES[self.stage].n_folds)
+        stage, selection = STAGES[self.stage], selection_tracks(pictures)
+        tracks = selection if self.stage == "choose" else set(pictures.track_ids) - selection
+        fold_of = folds(pictures, tracks, n_folds=stage.n_folds)
         options = TrainOptions(epochs=self.epochs, seed=self.seed, **VARIANTS[self.variant])
-        return run_fold(pictures, options, fold_of=fold_of, fold=self.fold)
+        return run_fold(pictures, options, fold_of=fold_of, fold=self.fold, halved=stage.halved)
 
 
 def all_folds(stage: str, variants: Sequence[str], *, epochs: int) -> list[Fold]:
@@ -189,17 +199,18 @@ def _run(trainings: Sequence[Fold], results: Results, pictures: Pictures) -> Ite
             yield training, result
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs what is missing of a stage, and prints its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=tuple(STAGES))
     parser.add_argument("pictures", type=Path, nargs="?", help=".npz file; where not given, nothing is trained")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of results; is read and added to")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), metavar="VARIANT", help="of the stage's variants")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     results = Results(options.results)
-    trainings = all_folds(options.stage, options.only or STAGES[options.stage].variants, epochs=options.epochs)
+    variants = [name for name in STAGES[options.stage].variants if not options.only or name in options.only]
+    trainings = all_folds(options.stage, variants, epochs=options.epochs)
     if options.pictures is not None:
         load_tensorflow()
         for training, result in _run(trainings, results, read_pictures(options.pictures)):
