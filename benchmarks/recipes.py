@@ -43,6 +43,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "… mixup 0.3": _DECAYED | {"mixup": 0.3},
     "… random crop 16": _DECAYED | {"random_crop": 16},
     "… mixup 0.3, random crop 16": _DECAYED | {"mixup": 0.3, "random_crop": 16},
+    "… 1e-3, mixup 0.3, random crop 16": _DECAYED | {"learning_rate": 1e-3, "mixup": 0.3, "random_crop": 16},
+    "… 3e-3, mixup 0.3, random crop 16": _DECAYED | {"learning_rate": 3e-3, "mixup": 0.3, "random_crop": 16},
     "… label smoothing 0.1": _DECAYED | {"label_smoothing": 0.1},
     "… SpecAugment": _DECAYED | {"augment": "spec"},
     "… dropout 0.5": _DECAYED | {"dropout": 0.5},
