@@ -3,8 +3,9 @@
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -12,9 +13,31 @@ _POLL_SECONDS = 0.2
 _LOG_FILE_SECONDS = 10.0
 
 
+class _Screen:
+    """Standard error for a bar, which is only looked at: where it cannot be written any more, the work goes on without it.
+
+    Standard error may be a pipe that nobody reads now, or a file on a full disk. tqdm does not give its lock back where a write
+    fails, so one that fails in the thread that follows a run would leave the run waiting for ever at its end.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def progress_bar(title: str, *, n_tracks: int) -> "tqdm[None]":
     """A bar with tracks done, tracks in all, tracks per second and the time left; rarely drawn where it goes to a file."""
-    return tqdm(total=n_tracks, desc=title, unit="track", dynamic_ncols=True, mininterval=_draw_seconds())
+    return tqdm(total=n_tracks, desc=title, unit="track", file=_Screen(), dynamic_ncols=True, mininterval=_draw_seconds())
 
 
 def byte_bar(title: str, *, n_bytes: int | None, done: int = 0) -> "tqdm[None]":
@@ -32,6 +55,7 @@ def byte_bar(title: str, *, n_bytes: int | None, done: int = 0) -> "tqdm[None]":
         unit="B",
         unit_scale=True,
         unit_divisor=1024,
+        file=_Screen(),
         dynamic_ncols=True,
         mininterval=_draw_seconds(),
     )
