@@ -30,8 +30,8 @@ class FileServer:
         headers: More headers to send with the file.
         cuts: For each answer in turn, after how many bytes of the body the connection is closed.
         statuses: For each answer in turn, a status to refuse with.
-        block_seconds: A pause after every 64 KiB.
         stalls: For how many answers nothing follows the first half of the body.
+        stall_seconds: After which the connection of such an answer is closed.
         asked: The Range header of each request.
         n_bytes_sent: Of all bodies.
     """
@@ -48,8 +48,8 @@ class FileServer:
     headers: dict[str, str] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
-    block_seconds: float = 0.0
     stalls: int = 0
+    stall_seconds: float = 1.0
     asked: list[str | None] = field(default_factory=list)
     n_bytes_sent: int = 0
     url: str = ""
@@ -106,13 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         if served.stalls:
             served.stalls -= 1
             self.wfile.write(body[: len(body) // 2])
-            time.sleep(1.0)
+            time.sleep(served.stall_seconds)
             return
         for start in range(0, len(body), 2**16):
             block = body[start : start + 2**16]
             self.wfile.write(block)
             served.n_bytes_sent += len(block)
-            time.sleep(served.block_seconds)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

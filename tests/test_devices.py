@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import train
 from keras_model.training.cluster import Cluster
 from tests.conftest import REPOSITORY
+from tests.waiting import end_of, wait_until
 from tfrecords.errors import UsageError
 
 TOLERANCE = 1e-9
@@ -86,20 +86,16 @@ def test_two_machines_train_as_one_also_after_one_was_lost(dataset: Path, tmp_pa
     options += ["--epochs", "2"]
     run, alone = tmp_path / "run", tmp_path / "alone"
     chief, other = start_workers(tmp_path / "first", *options, "--output", run, "--checkpoint-seconds", "0")
-    deadline = time.monotonic() + 120
-    while not list(run.glob("checkpoints/step-*.npz")):
-        assert time.monotonic() < deadline
-        assert chief.poll() is None, chief.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: any(run.glob("checkpoints/step-*.npz")), chief, other)
     os.kill(chief.pid, signal.SIGKILL)
     chief.communicate()
-    output, error = other.communicate(timeout=120)
+    output, error = end_of(other)
     assert other.returncode == 1
     assert "train.py: another worker was lost or cannot be reached" in error.splitlines()[-1]
     assert output == "Workers  waiting for all 2\n"
 
     workers = start_workers(tmp_path / "second", "--resume", run)
-    (chief_output, _), (output, error) = (worker.communicate(timeout=120) for worker in workers)
+    (chief_output, _), (output, error) = (end_of(worker) for worker in workers)
     assert [worker.returncode for worker in workers] == [0, 0], error
     assert "Devices  worker 0: CPU:0, worker 1: CPU:0" in chief_output
     assert "Epoch 2/2" in chief_output

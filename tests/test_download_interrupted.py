@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,21 @@ from beam_pipeline.gtzan_archive import GTZAN
 from tests.archives import ARCHIVE, TRACKS, md5, names_in, tracks_in
 from tests.conftest import REPOSITORY
 from tests.file_server import FileServer, reach_at_once, serving
+from tests.waiting import HANG_SECONDS, end_of, wait_until
 
-# The program itself, with time to interrupt it between two tracks.
-SLOW_EXTRACTION = """
+# The program itself, which waits to be interrupted before it extracts the third track.
+EXTRACTION_THAT_STOPS = """
 import sys, time
 from beam_pipeline import download, extraction
-write = extraction._write
-extraction._write = lambda *arguments: (time.sleep(0.3), write(*arguments))[1]
-sys.exit(download.main(sys.argv[1:]))
+write, n_written = extraction._write, 0
+def write_two(*arguments):
+    global n_written
+    if n_written == 2:
+        time.sleep(float(sys.argv[1]))
+    n_written += 1
+    return write(*arguments)
+extraction._write = write_two
+sys.exit(download.main(sys.argv[2:]))
 """
 
 
@@ -39,22 +45,14 @@ def start(served: FileServer, *, program: Sequence[str] = ("-m", "beam_pipeline.
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(process: "subprocess.Popen[str]", happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not happened():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
 def test_interrupted_in_the_download(served: FileServer, how: signal.Signals) -> None:
     archive = GTZAN / ".download" / "genres.tar.gz"
-    served.block_seconds = 0.5
+    served.stalls, served.stall_seconds = 1, HANG_SECONDS
     process = start(served)
-    wait_for(process, lambda: archive.exists() and archive.stat().st_size > 100_000)
+    wait_until(lambda: archive.exists() and archive.stat().st_size > 100_000, process)
     process.send_signal(how)
-    _, error = process.communicate(timeout=10)
+    _, error = end_of(process)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert error.splitlines()[-1] == "download: interrupted; run it again to go on"
@@ -62,9 +60,8 @@ def test_interrupted_in_the_download(served: FileServer, how: signal.Signals) ->
     assert 100_000 < kept < len(ARCHIVE)
     assert not (GTZAN / "genres").exists()
     served.asked.clear()
-    served.block_seconds = 0.0
     process = start(served)
-    out, error = process.communicate(timeout=30)
+    out, error = end_of(process)
     assert (process.returncode, out) == (0, "8 files in data/gtzan/genres\nNext: python run_pipeline.py\n"), error
     assert served.asked == [f"bytes={kept}-"]
     assert tracks_in(GTZAN) == TRACKS
@@ -74,16 +71,16 @@ def test_interrupted_in_the_download(served: FileServer, how: signal.Signals) ->
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
 def test_interrupted_in_the_extraction(served: FileServer, how: signal.Signals) -> None:
     half_done = GTZAN / ".download" / "genres"
-    process = start(served, program=("-c", SLOW_EXTRACTION))
-    wait_for(process, lambda: len(tracks_in(half_done)) > 1)
+    process = start(served, program=("-c", EXTRACTION_THAT_STOPS, str(HANG_SECONDS)))
+    wait_until(lambda: len(tracks_in(half_done)) > 1, process)
     process.send_signal(how)
-    _, error = process.communicate(timeout=10)
+    _, error = end_of(process)
     assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130), error
     assert not (GTZAN / "genres").exists()
     assert half_done.exists() == (how == signal.SIGKILL)
     served.asked.clear()
     process = start(served)
-    _, error = process.communicate(timeout=30)
+    _, error = end_of(process)
     assert process.returncode == 0, error
     assert served.asked == [], "the archive was there, whole"
     assert tracks_in(GTZAN) == TRACKS

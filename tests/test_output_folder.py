@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import run_pipeline
 from beam_pipeline.output_folder import staging_folder
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, lines_of, run_main
+from tests.waiting import end_of, wait_until
 from tfrecords.errors import UsageError
 from tfrecords.manifest import DatasetError, read_dataset
 
@@ -85,11 +85,7 @@ def start_long_run(corpus: Path, output: Path, *options: str) -> "subprocess.Pop
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/*/progress/*")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/*/progress/*")), process)
     return process
 
 
@@ -97,7 +93,7 @@ def test_ctrl_c_ends_a_run_cleanly(write_corpus: WriteCorpus, tmp_path: Path) ->
     corpus = write_corpus()
     process = start_long_run(corpus, tmp_path / "out")
     os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = end_of(process)
     assert process.returncode == 130
     assert lines_of(error) == ["run_pipeline.py: interrupted; no dataset was written"]
     # A worker may still have written to the staging folder while it was removed; the next run does not mind.
@@ -119,7 +115,7 @@ def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: P
     process = start_long_run(write_corpus(), tmp_path / "out")
     worker = int(next((tmp_path / "out").glob(".beam-pipeline-staging/*/progress/*")).name)
     os.kill(worker, signal.SIGKILL)
-    _, error = process.communicate(timeout=30)
+    _, error = end_of(process)
     assert process.returncode == 1
     (line,) = lines_of(error)
     assert line.startswith("run_pipeline.py: the pipeline failed: ")
@@ -133,13 +129,9 @@ def test_a_run_that_is_killed_leaves_no_dataset_and_the_next_one_cleans_up(
     """Killed with all of its processes, while tracks are decoded or while shards are written."""
     corpus, output = write_corpus(), tmp_path / "out"
     process = start_long_run(corpus, output, "--num-shards", "300")
-    deadline = time.monotonic() + 60
-    while not list(output.glob(f".beam-pipeline-staging/*/{moment}")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: any(output.glob(f".beam-pipeline-staging/*/{moment}")), process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    end_of(process)
     with pytest.raises(DatasetError, match=r"it has no dataset\.json"):
         read_dataset(output)
     for copy in corpus.rglob("copy.*.wav"):

@@ -14,6 +14,7 @@ from keras_model.reports.report import write_report
 from keras_model.reports.summary_report import write_summary
 from tests.run_metrics import by_number, metrics_of
 from tests.tiny_dataset import TinyDataset
+from tests.waiting import HANG_SECONDS
 from tfrecords import show
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -68,7 +69,7 @@ def measure(page: Path, folder: Path) -> dict[str, Any]:
     outer.write_text(f'<!doctype html><meta charset="utf-8">{frames}{MEASURE}', encoding="utf-8")
     assert CHROMIUM
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", outer.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
     result = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
     assert result, done.stderr
     return json.loads(html.unescape(result[1]))

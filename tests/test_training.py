@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from keras_model.training.dataset import load_split
 from keras_model.training.fit import load_model
 from keras_model.training.split_evaluation import evaluate_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY
+from tests.waiting import end_of, wait_until
 from tfrecords.manifest import Manifest, read_dataset
 
 
@@ -270,13 +270,10 @@ def test_ctrl_c_saves_what_was_trained(dataset: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command: list[str | Path] = [sys.executable, "train.py", *OPTIONS, "--data", dataset, "--output", folder, "--epochs", "500"]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    history, deadline = folder / "history.csv", time.monotonic() + 120
-    while not (history.exists() and len(history.read_text().splitlines()) > 2):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    history = folder / "history.csv"
+    wait_until(lambda: history.exists() and len(history.read_text().splitlines()) > 2, process)
     os.kill(process.pid, signal.SIGINT)
-    output, error = process.communicate(timeout=120)
+    output, error = end_of(process)
     assert process.returncode == 130
     assert "Interrupted: saving what was trained so far." in output
     assert "Traceback" not in error
