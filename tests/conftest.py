@@ -1,6 +1,7 @@
 """What test modules share: synthesised audio, a small corpus, one finished run on it, and reference data where it is at hand."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from beam_pipeline.options import BuildOptions
 # The same examples each time, however slow the machine is: a failure is one of the code.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # They take minutes each. Begun first, none of them is left to one process at the end while the others have nothing to do.
 _LONGEST_MODULES = ("test_training", "test_resume", "test_devices", "test_experiment", "test_model_option", "test_export")
