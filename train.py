@@ -1,26 +1,26 @@
 """Command line of the training: TFRecords to a trained network, a report and a SavedModel."""
 
 import argparse
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
 from keras_model.argument_types import at_least_zero, keras_seed, positive, whole
-from keras_model.experiment import train_several
-from keras_model.networks.settings import NETWORKS
-from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, PRECISIONS, STANDARDIZATIONS, TrainOptions
+from keras_model.networks.settings import IMPLEMENTATIONS, NETWORKS
+from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, KEPT, PRECISIONS, STANDARDIZATIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.recipes import RECIPES
 from keras_model.run import check_data, check_output, train
-from keras_model.run_folder import TrainingError
-from keras_model.run_options import RunOptions
-from keras_model.training.cluster import Cluster
+from keras_model.run_folder import RunRecord, TrainingError
+from keras_model.series import train_several
+from tfrecords.command import CommandParser, python_command
 from tfrecords.errors import UsageError
 
 _NOT_GIVEN = object()
 
 
-def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None]:
+def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]:
     """Reads the command line.
 
     Returns:
@@ -29,9 +29,7 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
     Raises:
         UsageError: If a run cannot be resumed, or not like that.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = CommandParser(description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the dataset")
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")
@@ -64,17 +62,31 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
     parser.add_argument(
         "--ema", type=at_least_zero, default=0.0, help="momentum of the weights' moving average, which is evaluated and saved"
     )
+    parser.add_argument(
+        "--keep", choices=KEPT, default="last", help="the epoch that is saved: best has the lowest loss on the validation split"
+    )
+    parser.add_argument(
+        "--early-stopping",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="end after N epochs without a lower loss on the validation split; 0 for never",
+    )
     parser.add_argument("--seed", type=keras_seed, default=0, help="of weights, order of samples and dropout")
     parser.add_argument("--cache-gib", type=at_least_zero, default=4.0, help="keep a split of up to this size in memory")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="what the layers compute in")
     parser.add_argument(
-        "--xla", action=argparse.BooleanOptionalAction, help="compile the step with XLA; where not given, on GPUs only"
+        "--xla", action=argparse.BooleanOptionalAction, help="compile the step with XLA; where not given, on one GPU only"
     )
     parser.add_argument(
-        "--sync-batchnorm", action=argparse.BooleanOptionalAction, default=True, help="statistics over all devices' samples"
+        "--convolution",
+        choices=IMPLEMENTATIONS,
+        default="auto",
+        help="how the first convolutions are computed: by Keras' layers, fused with the pooling, or as is faster here",
     )
-    parser.add_argument("--checkpoint-seconds", type=at_least_zero, default=60.0, help="time between checkpoints")
+    parser.add_argument("--deterministic", action="store_true", help="the same numbers each time on a GPU too, which is slower")
     parser.add_argument("--export", type=Path, help="folder for the SavedModel; <output>/export where not given")
+    parser.add_argument("--no-export", action="store_false", dest="exports", help="write no SavedModel")
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
     defaults = vars(parser.parse_args([]))
     given = vars(parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(defaults, _NOT_GIVEN))))
@@ -83,7 +95,7 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunOptions | None
         if given.get(name, 0) >= 1:
             parser.error(f"argument --{name.replace('_', '-')}: must be less than 1, got {given[name]}")
     if run := given.pop("resume", None):
-        before = RunOptions.read(run)
+        before = RunRecord.read(run)
         return before.resumed(given), before
     given.setdefault("output", Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S"))
     recipe = RECIPES[given.get("recipe", "paper")]
@@ -100,25 +112,27 @@ def main(arguments: list[str]) -> int:
     """Trains a network.
 
     Returns:
-        The exit status: 0, also where the run to resume is finished already; 1 for a training that diverged or lost a worker, or
-        a SavedModel that was not published; 2 for options, data or an output folder that cannot be used; 130 for Ctrl-C, after
-        which everything is written as far as the training went.
+        The exit status: 0, also where the run to resume is finished already; 1 for a training that diverged, a disk that takes
+        nothing more, or a SavedModel that was not published; 2 for options, data or an output folder that cannot be used; 130 for
+        Ctrl-C, after which everything is written as of the last finished epoch.
     """
+    output = None
     try:
         options, resumed = parse_options(arguments)
         if resumed is not None and resumed.finished and options.epochs == resumed.options.epochs:
             print(f"{options.output} is finished: {options.epochs} epochs. --epochs with a higher number prolongs it.")
             return 0
+        if os.environ.get("TF_CONFIG"):
+            raise UsageError("TF_CONFIG names machines that train together, and this trains on one: unset it")
         manifest = check_data(options)
         options.augmentation.check(manifest.spec)
         if resumed is None:
             check_output(options)
         else:
             resumed.check_data(manifest)
-        if (n_workers := Cluster.from_environment().n_workers) > 1:
-            print(f"Workers  waiting for all {n_workers}", flush=True)
+        output = options.output
         # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
-        load_tensorflow(verbose=options.verbose, joins_cluster=True)
+        load_tensorflow(verbose=options.verbose)
         interrupted = train_several(options, manifest) if options.several else train(options, manifest, resumed=resumed)
     except UsageError as error:
         print(f"train.py: {error}", file=sys.stderr)
@@ -126,8 +140,14 @@ def main(arguments: list[str]) -> int:
     except TrainingError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"train.py: {error.filename or output}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("\ntrain.py: interrupted; nothing was saved but checkpoints, if there were any (--resume)", file=sys.stderr)
+        go_on = f"; go on with: {python_command('train.py', '--resume', output)}" if output is not None else ""
+        print(
+            f"\ntrain.py: interrupted before the end of an epoch, after which there is something to save{go_on}", file=sys.stderr
+        )
         return 130
     return 130 if interrupted else 0
 

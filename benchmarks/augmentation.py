@@ -17,7 +17,7 @@ def main() -> None:
 
     from benchmarks.timing import median_seconds
     from keras_model.training.augmentation import Augmentation, SpecMasks
-    from keras_model.training.augmented_batches import augmenter
+    from keras_model.training.batch_augmentation import augmenter
     from tfrecords.log_mel_spec import PRESETS
 
     spec = PRESETS["paper"]

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from beam_pipeline.demo_corpus import write_demo_corpus
-from keras_model.voting import vote
+from keras_model.evaluation.votes import vote
 from tfrecords.manifest import read_manifest
 from tfrecords.reading import read_split
 

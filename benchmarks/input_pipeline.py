@@ -19,9 +19,9 @@ def main() -> None:
     """Prints samples per second; random log-mels of preset paper's shape."""
     load_tensorflow()
     from benchmarks.timing import median_seconds
+    from keras_model.data.split_data import SplitData, made_ahead
     from keras_model.training.augmentation import Augmentation, SpecMasks
-    from keras_model.training.augmented_batches import augmenter
-    from keras_model.training.dataset import SplitData, made_ahead
+    from keras_model.training.batch_augmentation import augmenter
     from tfrecords.framing import frame
     from tfrecords.log_mel_spec import PRESETS
     from tfrecords.schema import Record, encode

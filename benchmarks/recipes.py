@@ -28,7 +28,7 @@ from keras_model.recipes import RECIPES
 from tfrecords.statistics import LogMelStatistics, band_standardization
 
 if TYPE_CHECKING:
-    from keras_model.training.dataset import SplitData
+    from keras_model.data.split_data import SplitData
 
 RESULTS = Path(__file__).with_name("recipes.jsonl")
 _PAPER = "paper, batch norm"
@@ -73,7 +73,7 @@ STAGES = {
 
 def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str, int], fold: int, halved: bool) -> dict[str, Any]:
     """Trains on all folds but one and tests on that one: which of its tracks are right, in the order of their ids."""
-    from keras_model.training.augmented_batches import augmenter, train_mean
+    from keras_model.training.batch_augmentation import augmenter, train_mean
     from keras_model.training.fit import build_model, fit
 
     spec, build, augmentation = SPEC, build_model, options.augmentation
@@ -107,7 +107,7 @@ def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str,
 
 
 def _split(pictures: Pictures, track_ids: Sequence[str], log_mels: NDArray[np.float32]) -> "SplitData":
-    from keras_model.training.dataset import SplitData
+    from keras_model.data.split_data import SplitData
 
     return SplitData.from_arrays(
         log_mels,

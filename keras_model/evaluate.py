@@ -4,19 +4,22 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from keras_model.argument_types import at_least_zero
 from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
-from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE
-from tfrecords.errors import UsageError
+from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE
+from tfrecords.command import CommandParser
+from tfrecords.errors import UsageError, quoted
 from tfrecords.manifest import DatasetError, Manifest, read_dataset
+from tfrecords.tracks import read_tracks
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m keras_model.evaluate",
         description="Recomputes the accuracies of a finished run on any dataset of the same spec and genres.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -26,6 +29,11 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--split", default="test", help="split to evaluate on")
     parser.add_argument(
         "--cache-gib", type=at_least_zero, default=TrainOptions.cache_gib, help="keep a split up to this size in memory"
+    )
+    parser.add_argument(
+        "--allow-overlap",
+        action="store_true",
+        help="evaluate also on tracks that the run was trained on, and say so in the result",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
@@ -60,18 +68,22 @@ def check_fits(front_end: FrontEnd, manifest: Manifest, data: Path) -> None:
         raise DatasetError(f"{data} has the genres {', '.join(manifest.genres)}; the run's are {', '.join(front_end.genres)}")
 
 
-def check_not_its_fold(run: Path, front_end: FrontEnd, manifest: Manifest, data: Path) -> None:
-    """Refuses the dataset that a fold of a cross-validation was trained on: its splits are not what was tested.
+def overlap(run: Path, data: Path, split: str) -> list[str]:
+    """The tracks of a split that the run was trained on or chosen by: tracks of the same audio, or of the same name.
 
     Raises:
-        DatasetError: Saying so.
+        UsageError: If the run does not tell what it was trained on.
     """
-    options = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))["options"]
-    if options.get("fold") and manifest.fingerprint == front_end.fingerprint:
-        raise DatasetError(
-            f"{run} was trained on tracks of every split of {data}: it is fold {options['fold']} of {options['folds']}, and "
-            f"{run / METRICS_FILE} has what its own tracks gave"
-        )
+    try:
+        seen: list[dict[str, Any]] = json.loads((run / TRACKS_FILE).read_text(encoding="utf-8"))
+        audio, names = ({track[key] for track in seen} for key in ("audio_blake3", "track_id"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{run} does not tell what it was trained on: {TRACKS_FILE} is missing or damaged ({error})") from error
+    return [
+        track["track_id"]
+        for track in read_tracks(data)
+        if track["split"] == split and (track["audio_blake3"] in audio or track["track_id"] in names)
+    ]
 
 
 def main(arguments: list[str]) -> int:
@@ -85,15 +97,20 @@ def main(arguments: list[str]) -> int:
         front_end = read_run(options.run)
         manifest = read_dataset(options.data)
         check_fits(front_end, manifest, options.data)
-        check_not_its_fold(options.run, front_end, manifest, options.data)
         manifest.shards_of(options.split)
+        known = overlap(options.run, options.data, options.split)
+        if known and not options.allow_overlap:
+            raise DatasetError(
+                f"{options.run} was trained on {len(known)} of the tracks of split {options.split} of {options.data}, such as "
+                f"{quoted(known[0])}: an accuracy on them says nothing; --allow-overlap evaluates all the same"
+            )
     except UsageError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     load_tensorflow(verbose=options.verbose)
-    from keras_model.training.dataset import load_split
+    from keras_model.data.split_data import load_split
+    from keras_model.evaluation.on_split import evaluate_model
     from keras_model.training.fit import load_model
-    from keras_model.training.split_evaluation import evaluate_model
 
     try:
         model = load_model(options.run / MODEL_FILE)
@@ -104,11 +121,14 @@ def main(arguments: list[str]) -> int:
     evaluation = evaluate_model(model, split, manifest.genres)
     result = evaluation.to_dict()
     if options.json:
-        print(json.dumps({"corpus": manifest.corpus.name, "synthetic": manifest.corpus.synthetic} | result))
+        corpus = {"corpus": manifest.corpus.name, "synthetic": manifest.corpus.synthetic}
+        print(json.dumps(corpus | {"tracks_trained_on": len(known)} | result))
         return 0
     print(f"{options.run} on split {options.split} of {manifest.corpus.title}: {result['n_tracks']} tracks")
     for name, title in (("raw", "raw"), ("maximum", "maximum probability"), ("majority", "majority vote")):
         print(f"  {title:20} {result[name]:7.2%}")
+    if known:
+        print(f"The run was trained on {len(known)} of these tracks: this is no accuracy on unknown music.")
     return 0
 
 

@@ -12,6 +12,7 @@ from tfrecords.errors import UsageError
 
 DEFAULT_DATA = Path("data/tfrecords")
 DECAYS = ("none", "cosine")
+KEPT = ("last", "best")
 AUGMENTATIONS = ("spec",)
 STANDARDIZATIONS = ("per_band",)
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
@@ -48,10 +49,14 @@ class TrainOptions:
         cache_gib: A split whose log-mels take no more is kept in memory, a larger one is streamed; in GiB.
         precision: What the layers compute in, one of PRECISIONS; weights and softmax are float32 in all but float64. The saved
             network is float32.
-        xla: Whether XLA compiles the step; None for on GPUs.
-        sync_batchnorm: Whether batch normalisation takes its statistics from the whole batch, also where devices share it.
-        checkpoint_seconds: Time between checkpoints.
+        xla: Whether XLA compiles the step; None for on one GPU.
+        convolution: One of IMPLEMENTATIONS: how the first convolutions are computed.
+        deterministic: Whether a GPU, too, gives the same numbers each time.
+        keep: One of KEPT: the network that is saved and reported, after the last epoch or after the one of the lowest loss on the
+            validation split.
+        early_stopping: Epochs without a lower loss on the validation split after which the training ends; 0 for never.
         export: Folder for the SavedModel; None for `output/export`.
+        exports: Whether there is a SavedModel.
         verbose: Whether TensorFlow's own messages are shown.
     """
 
@@ -80,9 +85,12 @@ class TrainOptions:
     cache_gib: float = 4.0
     precision: str = "float32"
     xla: bool | None = None
-    sync_batchnorm: bool = True
-    checkpoint_seconds: float = 60.0
+    convolution: str = "auto"
+    deterministic: bool = False
+    keep: str = "last"
+    early_stopping: int = 0
     export: Path | None = None
+    exports: bool = True
     verbose: bool = False
 
     @property
@@ -94,6 +102,11 @@ class TrainOptions:
     def several(self) -> bool:
         """Whether this asks for several runs."""
         return self.runs > 1 or (self.folds > 0 and not self.fold)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the validation split decides which network is kept."""
+        return self.keep == "best" or self.early_stopping > 0
 
     @property
     def augmentation(self) -> Augmentation:
@@ -127,6 +140,10 @@ class TrainOptions:
             raise UsageError("--folds must be at least 2, got 1")
         if self.several and self.export is not None:
             raise UsageError("--export is for one run: with --runs and --folds each run has its SavedModel in its own folder")
+        if self.xla and self.deterministic:
+            raise UsageError("--xla and --deterministic exclude each other: XLA has no deterministic gradient of max pooling")
+        if self.folds and self.selects:
+            raise UsageError("--keep best and --early-stopping need a validation split, which folds do not have")
 
     def to_dict(self) -> dict[str, Any]:
         """The options as `options.json` holds them."""

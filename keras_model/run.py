@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import platform
-import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +14,17 @@ from keras_model.export import export_model
 from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.run_folder import (
-    CHECKPOINT_FOLDER,
+    BACKUP_FOLDER,
     FRONT_END_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     MODEL_FILE,
     TENSORBOARD_FOLDER,
+    TRACKS_FILE,
+    RunRecord,
+    is_free,
+    write_whole,
 )
-from keras_model.run_options import RunOptions
-from keras_model.training.checkpoints import Checkpoints
-from keras_model.training.cluster import Cluster
 from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
@@ -32,7 +32,9 @@ from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
 
 if TYPE_CHECKING:
-    from keras_model.run_data import RunData
+    import keras
+
+    from keras_model.data.train_and_test import TrainAndTest
     from keras_model.training.fit import TrainedModel
 
 _PACKAGES = ("gtzan-genres", "tensorflow", "keras", "numpy")
@@ -44,6 +46,7 @@ def check_data(options: TrainOptions) -> Manifest:
     Raises:
         DatasetError: If there is no whole dataset, with the command that makes one; if it was made with another spec than the
             preset of that name has here; or if its splits share tracks, audio or groups.
+        UsageError: If it lacks the validation split that the options need.
     """
     if not (options.data / MANIFEST_FILE).is_file():
         output = () if options.data == DEFAULT_DATA else ("--output", options.data)
@@ -54,31 +57,33 @@ def check_data(options: TrainOptions) -> Manifest:
     preset = PRESETS.get(manifest.preset)
     if preset is not None and preset != manifest.spec:
         raise DatasetError(f"{options.data} was made with another spec than preset {manifest.preset!r} has in this version")
+    if options.selects and "validation" not in manifest.splits:
+        raise UsageError(
+            f"--keep best and --early-stopping need a validation split, and {options.data} has none: "
+            "make it with run_pipeline.py --validation-fraction"
+        )
     refuse_leaks(options.data)
     return manifest
 
 
 def check_output(options: TrainOptions) -> None:
-    """Refuses an output folder that holds anything, for a run is never mixed with another, and an export folder that is none.
-
-    On several machines only the chief writes, and looks.
+    """Refuses an output folder that holds anything, for a run is never mixed with another, and one that cannot be written.
 
     Raises:
         UsageError: Naming the folder.
     """
-    if not Cluster.from_environment().is_chief:
-        return
-    if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
+    if not is_free(options.output):
         raise UsageError(f"the output {options.output} exists; choose another --output")
-    for folder in (options.output, options.export_folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        if options.export is not None:
+            options.export.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder {error.filename} cannot be made: {error.strerror}") from error
 
 
-def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | None = None) -> bool:
-    """Trains, writes the run's folder and tells what came out. On several machines, only the chief does more than to train.
+def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | None = None) -> bool:
+    """Trains, writes the run's folder and tells what came out.
 
     Args:
         options: Of the run.
@@ -86,81 +91,89 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunOptions | No
         resumed: What the run was asked to do before, where this goes on with one.
 
     Returns:
-        Whether Ctrl-C ended the training early; everything is written all the same.
+        Whether Ctrl-C ended the training early; everything is written all the same, as of the last finished epoch.
 
     Raises:
         UsageError: If the devices cannot train as asked, or the run cannot be prolonged.
         DivergedError: If the loss became no number.
         ExportError: If the SavedModel was not published; everything else was written.
+        KeyboardInterrupt: At Ctrl-C before the end of the first epoch.
     """
-    import keras  # heavy; `check_data` comes before TensorFlow is loaded
+    # Heavy: `check_data` comes before TensorFlow is loaded.
+    from keras_model.data.train_and_test import load_train_and_test
+    from keras_model.training.batch_augmentation import augmenter
+    from keras_model.training.epoch_log import HistoryFile
+    from keras_model.training.fit import check_prolongation, fit
+    from keras_model.training.strategy import device_names
 
-    from keras_model.reports.report import write_report
-    from keras_model.run_data import load_run_data
-    from keras_model.training.augmented_batches import augmenter
-    from keras_model.training.devices import device_names
-    from keras_model.training.fit import check_prolongation, fit, load_model
-
-    is_chief = Cluster.from_environment().is_chief
-    if is_chief:
-        note = ": accuracies on it say nothing about music" if manifest.corpus.synthetic else ""
-        print(
-            f"Data     {manifest.corpus.title}{note}; preset {manifest.preset}, fingerprint {manifest.fingerprint[:16]}",
-            flush=True,
-        )
-        print(f"Devices  {', '.join(device_names())}", flush=True)
-    data = load_run_data(options, manifest)
     if resumed is not None:
-        check_prolongation(resumed.options, options, data.train.n_batches(options.batch_size))
-    run_options = RunOptions(options=options, fingerprint=manifest.fingerprint)
-    checkpoints = Checkpoints(
-        options.output / CHECKPOINT_FOLDER, identity=run_options.identity, seconds=options.checkpoint_seconds
+        check_prolongation(resumed.options, options)
+    record = RunRecord(options=options, fingerprint=manifest.fingerprint)
+    record.write()
+    note = ": accuracies on it say nothing about music" if manifest.corpus.synthetic else ""
+    print(
+        f"Data     {manifest.corpus.title}{note}; preset {manifest.preset}, fingerprint {manifest.fingerprint[:16]}", flush=True
     )
-    start = checkpoints.newest() if resumed is not None else None
-    if is_chief:
-        run_options.write()
-        # A resumption tells the callbacks of all epochs before it, so that these files are whole again.
-        shutil.rmtree(options.output / TENSORBOARD_FOLDER, ignore_errors=True)
-        if resumed is not None and start is None:
-            print("Resumed  from the beginning, for there is no checkpoint that can be used", flush=True)
+    print(f"Devices  {', '.join(device_names())}", flush=True)
+    data = load_train_and_test(options, manifest)
+    history = HistoryFile(options.output / HISTORY_FILE)
     trained = fit(
         options,
         train=data.train,
+        validation=data.validation,
         test=data.test,
         genres=manifest.genres,
         standardization=data.standardization,
-        synthetic=manifest.corpus.synthetic,
-        callbacks=[
-            keras.callbacks.CSVLogger(options.output / HISTORY_FILE),
-            keras.callbacks.TensorBoard(options.output / TENSORBOARD_FOLDER),
-        ]
-        if is_chief
-        else [],
+        callbacks=[*_callbacks(options, manifest), history],
         augment=augmenter(options.augmentation, seed=options.seed, spec=manifest.spec, fill=data.mean),
-        checkpoints=checkpoints,
-        start=start,
-        show_progress=is_chief,
+        folder=options.output / BACKUP_FOLDER,
+        identity=record.identity,
     )
-    if not is_chief:
-        return trained.interrupted
     with _ctrl_c_ignored():  # it takes seconds, and a second Ctrl-C must not cost what the first one saves
         if trained.interrupted:
-            print("\nInterrupted: saving what was trained so far.", flush=True)
-        trained.model.save(options.output / MODEL_FILE)
-        front_end = FrontEnd.of(manifest)
-        (options.output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
-        metrics = _metrics(options, manifest, data, trained)
-        text = json.dumps(metrics, indent=1, allow_nan=False)
-        (options.output / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
-        report = write_report(metrics, folder=options.output, data=options.data, manifest=manifest)
-        _print_result(options, metrics, report)
-        exported = export_model(load_model(options.output / MODEL_FILE), front_end, folder=options.export_folder)
-        dataclasses.replace(run_options, finished=not trained.interrupted).write()
-    print(f"SavedModel  {exported}")
-    print(f"Classify    {python_command('-m', 'keras_model.predict', options.output, 'FILE.wav')}")
+            print(f"\nInterrupted: saving what epoch {len(trained.epochs)} ended with.", flush=True)
+            history.keep(len(trained.epochs))
+        _write(record, manifest, data, trained)
     if trained.interrupted:
         print(f"Go on       {python_command('train.py', '--resume', options.output)}")
     return trained.interrupted
+
+
+def _callbacks(options: TrainOptions, manifest: Manifest) -> list["keras.callbacks.Callback"]:
+    """What a run shows and keeps of its epochs."""
+    import keras
+
+    from keras_model.training.epoch_log import EpochLines
+
+    def mark(epoch: int, logs: dict[str, float]) -> None:
+        logs["synthetic"] = 1.0
+
+    return [
+        *([keras.callbacks.LambdaCallback(on_epoch_end=mark)] if manifest.corpus.synthetic else ()),
+        EpochLines(),
+        keras.callbacks.TensorBoard(options.output / TENSORBOARD_FOLDER),
+    ]
+
+
+def _write(record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained: "TrainedModel") -> None:
+    """Writes all that a run leaves, and tells what came out."""
+    from keras_model.reports.report import write_report
+
+    options = record.options
+    output = options.output
+    trained.model.save(output / MODEL_FILE)
+    front_end = FrontEnd.of(manifest)
+    (output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
+    tracks = [{key: track[key] for key in ("track_id", "audio_blake3", "split")} for track in data.seen]  # type: ignore[literal-required]
+    write_whole(output / TRACKS_FILE, json.dumps(tracks, indent=0).encode())
+    metrics = _metrics(options, manifest, data, trained)
+    write_whole(output / METRICS_FILE, json.dumps(metrics, indent=1, allow_nan=False).encode() + b"\n")
+    report = write_report(metrics, folder=output, data=options.data, manifest=manifest)
+    _print_result(options, metrics, report)
+    if options.exports:
+        print(f"SavedModel  {export_model(trained.model, front_end, folder=options.export_folder)}")
+        print(f"Classify    {python_command('-m', 'keras_model.predict', output, 'FILE.wav')}")
+    dataclasses.replace(record, finished=not trained.interrupted).write()
 
 
 @contextmanager
@@ -172,13 +185,13 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _metrics(options: TrainOptions, manifest: Manifest, data: "RunData", trained: "TrainedModel") -> dict[str, Any]:
+def _metrics(options: TrainOptions, manifest: Manifest, data: "TrainAndTest", trained: "TrainedModel") -> dict[str, Any]:
     """What `metrics.json` holds."""
     return {
         "corpus": {"name": manifest.corpus.name, "synthetic": manifest.corpus.synthetic},
         "final": trained.evaluation.to_dict(),
         "epochs": trained.epochs,
-        "steps": trained.steps,
+        "kept_epoch": trained.kept_epoch,
         "steps_per_epoch": trained.steps_per_epoch,
         "interrupted": trained.interrupted,
         "options": options.to_dict() | dataclasses.asdict(options.network),  # with the network's own where none were given
@@ -206,9 +219,10 @@ def _versions() -> dict[str, str]:
 
 
 def _print_result(options: TrainOptions, metrics: dict[str, Any], report: Path) -> None:
-    final = metrics["final"]
+    final, n_epochs = metrics["final"], len(metrics["epochs"])
     synthetic = " of SYNTHETIC audio" if metrics["corpus"]["synthetic"] else ""
-    print(f"\nTest split{synthetic}: {final['n_tracks']} tracks, {final['n_chunks']} chunks, {len(metrics['epochs'])} epochs")
+    kept = f"epoch {metrics['kept_epoch']} of {n_epochs}" if metrics["kept_epoch"] != n_epochs else f"{n_epochs} epochs"
+    print(f"\nTest split{synthetic}: {final['n_tracks']} tracks, {final['n_chunks']} chunks, {kept}")
     print(f"  raw                  {final['raw']:7.2%}   chunks")
     print(f"  maximum probability  {final['maximum']:7.2%}   tracks")
     print(f"  majority vote        {final['majority']:7.2%}   tracks")

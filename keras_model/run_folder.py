@@ -1,7 +1,21 @@
-"""The names of what lies in a run's folder, and the error of a run that could not fill it."""
+"""A run's folder: the names of its files, and `options.json`, by which `train.py --resume RUN` can do the rest of it."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from keras_model.options import TrainOptions
+from tfrecords.errors import UsageError
+from tfrecords.manifest import Manifest
 
 OPTIONS_FILE = "options.json"
-CHECKPOINT_FOLDER = "checkpoints"
+BACKUP_FOLDER = "backup"
 TENSORBOARD_FOLDER = "tensorboard"
 MODEL_FILE = "model.keras"
 METRICS_FILE = "metrics.json"
@@ -9,8 +23,13 @@ HISTORY_FILE = "history.csv"
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.json"
 FRONT_END_FILE = "front_end.json"
+TRACKS_FILE = "tracks.json"
 LABELS_FILE = "labels.txt"
 EXPORT_CHECK_FILE = "export_check.json"
+
+_FORMAT_VERSION = 2
+# What may differ from the start of the run: none of it changes a step.
+_CHANGEABLE = ("data", "epochs", "export", "exports", "verbose")
 
 
 class TrainingError(RuntimeError):
@@ -19,3 +38,118 @@ class TrainingError(RuntimeError):
 
 class ExportError(TrainingError):
     """A model that was not published: it cannot be written, or does not compute what pipeline and network compute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What `options.json` holds.
+
+    Attributes:
+        options: Of the run; its `output` is the folder that the file lies in.
+        fingerprint: Of the dataset.
+        finished: Whether everything was written.
+    """
+
+    options: TrainOptions
+    fingerprint: str
+    finished: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that decides what the training's steps compute."""
+        values = {name: value for name, value in self.options.to_dict().items() if name not in (*_CHANGEABLE, "output")}
+        return _digest([values, self.fingerprint])
+
+    def write(self) -> None:
+        """Makes the folder, and writes the file at once or not at all."""
+        values = {"format_version": _FORMAT_VERSION, "finished": self.finished, "fingerprint": self.fingerprint}
+        # Where no other place was asked for, the SavedModel stays in the run's folder, also when that is moved.
+        values["options"] = self.options.to_dict() | ({"export": None} if self.options.export is None else {})
+        text = json.dumps({"sha256": _digest(values)} | values, indent=1)
+        self.options.output.mkdir(parents=True, exist_ok=True)
+        write_whole(self.options.output / OPTIONS_FILE, text.encode() + b"\n")
+
+    @classmethod
+    def read(cls, run: Path) -> Self:
+        """Reads the file of a run's folder.
+
+        Raises:
+            UsageError: If there is none, or it is damaged or of another version.
+        """
+        path = run / OPTIONS_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop("sha256") != _digest(values):
+                raise ValueError("its content does not match its SHA-256")
+            if values["format_version"] != _FORMAT_VERSION:
+                raise UsageError(f"{path} has format version {values['format_version']!r}, this code reads {_FORMAT_VERSION}")
+            options = TrainOptions.from_dict(values["options"] | {"output": str(run)})
+            return cls(options=options, fingerprint=str(values["fingerprint"]), finished=values["finished"] is True)
+        except OSError as error:
+            raise UsageError(f"{run} cannot be resumed: {OPTIONS_FILE} cannot be read ({error.strerror})") from error
+        except UsageError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{run} cannot be resumed: {OPTIONS_FILE} is damaged ({error})") from error
+
+    def resumed(self, given: Mapping[str, Any]) -> TrainOptions:
+        """The run's options, with those that were given anew.
+
+        Args:
+            given: Options by their names in `TrainOptions`.
+
+        Raises:
+            UsageError: If one of them would change what was trained so far, or shorten the run.
+        """
+        run = self.options.output
+        if refused := [f"--{name.replace('_', '-')}" for name in given if name not in _CHANGEABLE]:
+            changeable = ", ".join(f"--{name.replace('_', '-')}" for name in _CHANGEABLE)
+            raise UsageError(f"{', '.join(refused)} cannot be changed by --resume: {run} has its own; only {changeable} can")
+        options = dataclasses.replace(self.options, **given)
+        if options.epochs < self.options.epochs:
+            raise UsageError(f"--epochs can only prolong a run: {run} has {self.options.epochs}, got {options.epochs}")
+        return options
+
+    def check_data(self, manifest: Manifest) -> None:
+        """Refuses another dataset than the run was started with.
+
+        Raises:
+            UsageError: Naming both fingerprints.
+        """
+        if manifest.fingerprint != self.fingerprint:
+            raise UsageError(
+                f"{self.options.output} was started with another dataset: the fingerprint was {self.fingerprint[:16]}, "
+                f"now it is {manifest.fingerprint[:16]}"
+            )
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that its name stands for all of it or for what was there before, also after a loss of power."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a run can begin in a folder: there is none, or nothing in it but what a run that died at its start has left."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.name.startswith(f".{OPTIONS_FILE}-") for path in folder.iterdir())
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

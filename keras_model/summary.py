@@ -13,7 +13,7 @@ from keras_model.reports.comparison import network_title
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
 from tfrecords.errors import UsageError
 
-_NEEDED = ("corpus", "final", "epochs", "interrupted", "options", "model", "dataset")
+_NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", "model", "dataset")
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.voting import TrackVotes, vote
+from keras_model.evaluation.votes import TrackVotes, vote
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_model.data.split_data import Augment
 from keras_model.training.augmentation import Augmentation, SpecMasks
-from keras_model.training.augmented_batches import Augment, augmenter
+from keras_model.training.batch_augmentation import augmenter
 from tfrecords.log_mel_spec import LogMelSpec
 
 # 13 computed frames; the seven after them repeat the last.
@@ -47,8 +48,17 @@ def augment_of(augmentation: Augmentation, *, seed: int = 7) -> Augment:
     return augment
 
 
+def applied(augment: Augment, batches: tf.data.Dataset, *, epoch: int, first_step: int = 0) -> tf.data.Dataset:
+    """What augmentation makes of the batches of an epoch from a step on."""
+
+    def of_step(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return augment(tf.constant(epoch, tf.int64), step, *batch)
+
+    return batches.enumerate(start=first_step).map(of_step, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
 def augmented(name: str, *, seed: int = 7, epoch: int = 0, first_step: int = 0, n_threads: int | None = None) -> list[Batch]:
-    batches = augment_of(SETTINGS[name], seed=seed)(batches_from(first_step), epoch=epoch, first_step=first_step)
+    batches = applied(augment_of(SETTINGS[name], seed=seed), batches_from(first_step), epoch=epoch, first_step=first_step)
     if n_threads:
         options = tf.data.Options()
         options.threading.private_threadpool_size = n_threads

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_model.networks.classifiers import build_classifier
-from keras_model.networks.pooled_convolution import PooledConvolution
 
 PAPER = (80, 80)
 # Every network that `train.py` can build: its name, and whether batch normalisation is added.
@@ -15,7 +14,7 @@ CASES = (("shallow", False), ("shallow", True), ("deep", False), ("deep", True),
 
 def build(name: str, shape: tuple[int, int] = PAPER, *, seed: int = 0, n_genres: int = 10, **options: Any) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return build_classifier(name, shape, n_genres=n_genres, **options)
+    return build_classifier(name, shape, n_genres=n_genres, **{"synchronized": False, **options})
 
 
 def log_mels(n: int, shape: tuple[int, int] = PAPER) -> np.ndarray:
@@ -51,10 +50,8 @@ def plain_parallel(model: keras.Model, n_poolings: int, values: np.ndarray) -> n
         x: Any = keras.ops.convert_to_tensor(values)
         for number in range(1, n_poolings + 1):
             name = branch if n_poolings == 1 else f"{branch}_{number}"
-            convolved = model.get_layer(f"{name}_convolution")
-            pooled = isinstance(convolved, PooledConvolution)  # with all weights in one layer
-            normalized = convolved if pooled else model.get_layer(f"{name}_batchnorm")
-            pool_size = (convolved if pooled else model.get_layer(f"{name}_pool")).pool_size
+            convolved, normalized = model.get_layer(f"{name}_convolution"), model.get_layer(f"{name}_batchnorm")
+            pool_size = model.get_layer(f"{name}_pool").pool_size
             x = keras.ops.conv(x, convolved.kernel, padding="same") + convolved.bias
             deviation = keras.ops.sqrt(normalized.moving_variance + normalized.epsilon)
             x = normalized.gamma * (x - normalized.moving_mean) / deviation + normalized.beta

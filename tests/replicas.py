@@ -1,12 +1,11 @@
 """python -m tests.replicas N_REPLICAS FILE: trainings on noise on so many logical CPUs; their weights as a NumPy archive.
 
-On four, only the small network is trained: TensorFlow takes long to build the step for each replica.
+On four, only the small networks are trained: TensorFlow takes long to build the step for each replica.
 """
 
 import sys
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -16,9 +15,12 @@ from tests.tiny_training import GENRES, WeightsAtEnd, noise, tiny_network
 
 # By name: records, shape, options. 128 + 50 and 64 + 1 records in batches of 64: the last one has 50, or 1.
 TRAININGS: dict[str, tuple[int, tuple[int, int], dict[str, Any]]] = {
-    "last_50": (178, (6, 5), {"epochs": 17}),
-    "last_1": (65, (6, 5), {"epochs": 25, "ema": 0.9}),
+    "last_50": (178, (6, 5), {"epochs": 17, "batchnorm": True}),
+    "last_1": (65, (6, 5), {"epochs": 25, "batchnorm": True, "ema": 0.9}),
+    "last_50_plain": (178, (6, 5), {"epochs": 9}),
+    "last_1_plain": (65, (6, 5), {"epochs": 9}),
     "shallow": (65, (20, 21), {"epochs": 2, "batchnorm": True}),
+    "shallow_stock": (65, (20, 21), {"epochs": 2, "batchnorm": True, "convolution": "stock"}),
 }
 
 
@@ -30,47 +32,40 @@ def train(name: str) -> list[np.ndarray]:
         train=noise(n_records, shape=shape),
         test=noise(7, seed=1, shape=shape),
         genres=GENRES,
-        build=build_model if name == "shallow" else tiny_network,
+        build=build_model if name.startswith("shallow") else tiny_network,
         callbacks=[at_end],
-        show_progress=False,
     )
     return at_end.weights + at_end.optimizer_state
 
 
-def skipped_step() -> tuple[float, bool]:
-    """Float16, where the gradients of the last replica alone overflow: the loss scale after it, and whether all is finite."""
-    records = noise(8)
-    assert records.cached is not None
-    at_end, scales = WeightsAtEnd(), []
+def masks(n_replicas: int) -> list[np.ndarray]:
+    """The states of each replica's dropout generator when an epoch begins, two epochs."""
+    import keras
 
-    class Scale(keras.callbacks.Callback):
-        def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-            scales.append(float(self.model.optimizer.dynamic_scale.numpy()))
+    from keras_model.training.callbacks import SeedDropout
+    from keras_model.training.strategy import make_strategy
 
-    def last_is_large(batches: tf.data.Dataset, *, epoch: int, first_step: int) -> tf.data.Dataset:
-        return batches.map(lambda log_mels, targets: (tf.concat([log_mels[:-1], 1e3 * log_mels[-1:]], 0), 9.0 * targets))
-
-    fit(
-        TrainOptions(batch_size=8, epochs=1, l1=0.0, dropout=0.0, precision="mixed_float16"),
-        train=records,
-        test=records,
-        genres=GENRES,
-        build=tiny_network,
-        callbacks=[at_end, Scale()],
-        augment=last_is_large,
-        show_progress=False,
-    )
-    return scales[0], all(np.isfinite(weight).all() for weight in at_end.weights)
+    strategy = make_strategy()
+    with strategy.scope():
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs))
+    seeding = SeedDropout(3)
+    seeding.set_model(model)
+    states = []
+    for epoch in range(2):
+        seeding.on_epoch_begin(epoch)
+        state = model.layers[1].seed_generator.state.value
+        states += [value.numpy() for value in strategy.experimental_local_results(state)]
+    return states
 
 
 def main(n_replicas: int, path: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * n_replicas)
-    weights = {"shallow": train("shallow")} if n_replicas < 4 else {}
-    weights |= {name: train(name) for name in ("last_50", "last_1")}
-    scale, is_finite = skipped_step() if n_replicas < 4 else (0.0, False)
-    arrays = {f"{name}/{index}": weight for name, of_one in weights.items() for index, weight in enumerate(of_one)}
-    np.savez(path, allow_pickle=False, **arrays | {"scale": np.array(scale), "is_finite": np.array(is_finite)})
+    names = [name for name in TRAININGS if n_replicas < 4 or not name.startswith("shallow")]
+    arrays = {f"{name}/{index}": weight for name in names for index, weight in enumerate(train(name))}
+    arrays["masks"] = np.stack(masks(n_replicas))
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

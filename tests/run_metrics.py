@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_model.evaluation import evaluate
+from keras_model.evaluation.accuracies import evaluate
 from tests.tiny_dataset import TinyDataset
 from tfrecords.reading import read_split
 from tfrecords.schema import Record

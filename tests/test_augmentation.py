@@ -7,7 +7,7 @@ import pytest
 
 import run_pipeline
 from beam_pipeline.finish import RejectedError
-from keras_model.training.dataset import load_split
+from keras_model.data.split_data import load_split
 from tests.helpers import WriteCorpus, build, digests, json_lines, records_of, run_main
 from tests.test_features import counts
 from tests.tiny_dataset import problems

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.training.augmented_batches import beta_draws, mixup, random_crop
+from keras_model.training.batch_augmentation import beta_draws, mixup, random_crop
 from tests.augmented import SIZES, SPEC, augmented, batches_from, key, log_mels_of
 from tfrecords.log_mel_spec import LogMelSpec
 

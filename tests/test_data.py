@@ -4,17 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_model.training.dataset import SplitData, load_split
+from keras_model.data.split_data import SplitData, load_split
 from tfrecords.manifest import read_dataset
 
 
-def samples_of(split: SplitData, *, seed: int, epoch: int, first_step: int = 0, batch_size: int = 20) -> list[tuple[float, int]]:
+def samples_of(split: SplitData, *, seed: int, epoch: int, n_epochs: int = 1) -> list[tuple[float, int]]:
     """The first pixel and the label of each sample, in order."""
-    batches = split.training_batches(batch_size=batch_size, n_genres=3, seed=seed, epoch=epoch, first_step=first_step)
+    batches = split.training_batches(batch_size=20, n_genres=3, seed=seed, first_epoch=epoch, n_epochs=epoch + n_epochs)
     return [
         (float(log_mel[0, 3, 0]), int(np.argmax(target)))
-        for log_mels, targets in batches
+        for log_mels, targets, _ in batches
         for log_mel, target in zip(log_mels.numpy(), targets.numpy(), strict=True)
     ]
 
@@ -36,11 +37,34 @@ def test_order_of_samples_is_a_function_of_seed_and_epoch(split: SplitData) -> N
     assert samples_of(split, seed=8, epoch=0) != epochs[0]
 
 
-def test_an_epoch_can_be_entered_at_any_step(split: SplitData) -> None:
-    whole = samples_of(split, seed=7, epoch=4)
+def test_epochs_come_one_after_the_other(split: SplitData) -> None:
     assert split.n_batches(20) == 3
-    for first_step in range(4):
-        assert samples_of(split, seed=7, epoch=4, first_step=first_step) == whole[20 * first_step :]
+    several = samples_of(split, seed=7, epoch=4, n_epochs=3)
+    assert several == [sample for epoch in (4, 5, 6) for sample in samples_of(split, seed=7, epoch=epoch)]
+
+
+def test_what_augments_sees_epoch_and_step(split: SplitData) -> None:
+    def number(epoch: tf.Tensor, step: tf.Tensor, log_mels: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.zeros_like(log_mels) + tf.cast(100 * epoch + step, tf.float32), 0.5 * targets
+
+    batches = list(split.training_batches(batch_size=20, n_genres=3, seed=7, first_epoch=1, n_epochs=3, augment=number))
+    assert [np.unique(log_mels).tolist() for log_mels, _, _ in batches] == [[100], [101], [102], [200], [201], [202]]
+    assert {float(np.max(targets)) for _, targets, _ in batches} == {0.5}
+
+
+@pytest.mark.parametrize("n_replicas", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 8])
+def test_no_replica_goes_without(n_replicas: int, size: int) -> None:
+    """TensorFlow deals equal shares, the last ones smaller; the weights of a batch are 1 in all, each sample's alike."""
+    split = SplitData.from_arrays(np.arange(size * 6.0).reshape(size, 2, 3), np.arange(size), ["a"] * size, np.arange(size))
+    ((log_mels, targets, weights),) = split.training_batches(
+        batch_size=8, n_genres=8, seed=0, n_epochs=1, n_replicas=n_replicas, dtype="float64"
+    )
+    share = -(-len(targets) // n_replicas)
+    assert len(log_mels) == len(targets) == len(weights) > share * (n_replicas - 1), "the last share is not empty"
+    assert len(targets) in (size, size * n_replicas)
+    np.testing.assert_allclose((targets.numpy() * weights.numpy()[:, np.newaxis]).sum(axis=0)[:size], 1 / size)
+    assert weights.dtype == tf.float64
 
 
 def test_the_tracks_of_a_batch(split: SplitData, dataset: Path) -> None:
@@ -68,7 +92,8 @@ def test_a_split_from_arrays() -> None:
     assert (split.shape, split.n_records, split.n_batches(2)) == ((3, 4), 5, 3)
     (batch,) = split.ordered_batches(batch_size=9)
     np.testing.assert_array_equal(batch, log_mels[..., np.newaxis].astype(np.float32))
-    ((log_mels_of_batch, targets),) = split.training_batches(batch_size=9, n_genres=4, seed=0, epoch=0)
+    ((log_mels_of_batch, targets, weights),) = split.training_batches(batch_size=9, n_genres=4, seed=0, n_epochs=1)
     assert (log_mels_of_batch.shape, targets.shape) == ((5, 3, 4, 1), (5, 4))
+    np.testing.assert_allclose(weights, [0.2] * 5)
     with pytest.raises(ValueError, match=r"need a label, a track and a chunk index for each of 5 log-mels, got \(4, 5, 5\)"):
         SplitData.from_arrays(log_mels, np.zeros(4, int), ["a"] * 5, np.arange(5))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_model.folds import fold_of_tracks
+from keras_model.data.folds import fold_of_tracks
 from tfrecords.errors import UsageError
 
 

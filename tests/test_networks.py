@@ -34,8 +34,10 @@ def test_shapes_of_the_shallow_network() -> None:
     model = build("shallow", batchnorm=True)
     shapes = shapes_of(model)
     assert shapes["log_mel"] == (80, 80, 1)
-    assert shapes["time_convolution"] == shapes["time_leaky_relu"] == (80, 4, 16)  # pooled 1×20
-    assert shapes["frequency_convolution"] == shapes["frequency_leaky_relu"] == (4, 80, 16)  # pooled 20×1
+    for branch, pooled in (("time", (80, 4, 16)), ("frequency", (4, 80, 16))):
+        layers = [f"{branch}_{kind}" for kind in ("convolution", "batchnorm", "leaky_relu")]
+        assert {shapes[layer] for layer in layers} == {(80, 80, 16)}
+        assert shapes[f"{branch}_pool"] == pooled
     assert shapes["branches"] == (10240,)
     assert shapes["hidden"] == (200,)
     assert model.output_shape == (None, 10)
@@ -58,13 +60,10 @@ def test_shapes_of_the_deep_network() -> None:
         for number in range(4):
             name = f"{branch}_{number + 1}"
             assert model.get_layer(f"{name}_convolution").kernel.shape == kernels[branch][number]
-            assert shapes[f"{name}_leaky_relu"] == pooled[branch][number]
-            if number == 0:  # the layer on the log-mel's one channel pools, too
-                assert shapes[f"{name}_convolution"] == pooled[branch][number]
-                continue
+            before = pooled[branch][number - 1][:2] if number else (80, 80)
+            layers = [f"{name}_{kind}" for kind in ("convolution", "batchnorm", "leaky_relu")]
+            assert {shapes[layer] for layer in layers} == {(*before, pooled[branch][number][2])}
             assert shapes[f"{name}_pool"] == pooled[branch][number]
-            before = pooled[branch][number - 1][:2]
-            assert shapes[f"{name}_convolution"] == shapes[f"{name}_batchnorm"] == (*before, pooled[branch][number][2])
     assert shapes["time_flat"] == shapes["frequency_flat"] == (2560,)
     assert shapes["branches"] == (5120,)
     assert shapes["hidden"] == (200,)
@@ -134,7 +133,7 @@ def test_batch_normalisation(name: str, n_layers: int, momentum: float, epsilon:
     assert model.name == {"shallow": "shallow_batchnorm", "deep": "deep_batchnorm", "bbnn": "bbnn"}[name]
 
 
-def test_activations_after_the_pooling_give_the_values_of_the_sources() -> None:
+def test_values_are_those_of_the_sources() -> None:
     """With batch normalisation of random gammas, negative ones too, and on a shape whose axes differ and leave rests."""
     shape = (83, 61)
     slopes = np.array([-2, 0.5, 3])[:, None, None, None] * np.linspace(-1, 1, shape[0])[:, None, None]

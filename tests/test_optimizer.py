@@ -53,9 +53,11 @@ def test_a_training_shorter_than_its_warm_up_ends_while_the_rate_rises() -> None
 def test_what_depends_on_the_number_of_epochs_cannot_be_prolonged() -> None:
     def prolong(**options: Any) -> None:
         before = TrainOptions(epochs=2, **options)
-        check_prolongation(before, dataclasses.replace(before, epochs=3), steps_per_epoch=10)
+        check_prolongation(before, dataclasses.replace(before, epochs=3))
 
     prolong()
     prolong(learning_rate_warmup=5)
     with pytest.raises(UsageError, match="--epochs cannot prolong"):
         prolong(learning_rate_decay="cosine")
+    with pytest.raises(UsageError, match="--epochs cannot prolong runs: with --ema"):
+        prolong(ema=0.9)

@@ -17,10 +17,10 @@ import pytest
 import soundfile
 
 from keras_model import predict
+from keras_model.evaluation.votes import vote
 from keras_model.prediction import file_predictions
 from keras_model.prediction.find_model import find_saved_model
 from keras_model.prediction.predictor import BATCH_CHUNKS, Predictor
-from keras_model.voting import vote
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE, synthetic_track
 from tests.predicting import json_lines, loading_once, write_song
 from tests.served import by_pipeline

@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras_model.run_options import RunOptions
 
 import train
-from keras_model.run_options import RunOptions
 from keras_model.training.fit import load_model
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
 from tests.test_training import altered

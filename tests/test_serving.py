@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_model.evaluation.votes import vote
 from keras_model.serving.saved_model import load_saved_model
 from keras_model.serving.served_model import ServedModel
 from keras_model.training.fit import load_model
-from keras_model.voting import vote
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track, tone
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
 from tfrecords.log_mel import cut_chunks, log_mel

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.evaluation import evaluate
-from keras_model.voting import vote
+from keras_model.evaluation.accuracies import evaluate
+from keras_model.evaluation.votes import vote
 
 
 @st.composite

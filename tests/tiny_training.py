@@ -7,20 +7,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_model.data.split_data import SplitData
 from keras_model.options import TrainOptions
-from keras_model.training.dataset import SplitData
 
 GENRES = ("a", "b", "c")
 SHAPE = (6, 5)
 
 
 def tiny_network(
-    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
+    options: TrainOptions,
+    *,
+    shape: tuple[int, int],
+    n_genres: int,
+    standardization: Mapping[str, Any] | None,
+    synchronized: bool,
 ) -> keras.Model:
-    """A network to hand to `fit`."""
+    """A network to hand to `fit`, with batch normalisation where the options ask for it."""
     inputs = x = keras.Input((*shape, 1))
     x = keras.layers.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L1(options.network.l1), name="convolution")(x)
-    x = keras.layers.BatchNormalization(synchronized=options.sync_batchnorm, name="batchnorm")(x)
+    if options.batchnorm:
+        x = keras.layers.BatchNormalization(synchronized=synchronized, name="batchnorm")(x)
     x = keras.layers.Dropout(options.network.dropout, name="dropout")(keras.layers.Flatten(name="flat")(x))
     return keras.Model(
         inputs, keras.layers.Dense(n_genres, "softmax", dtype=keras.config.dtype_policy().variable_dtype, name="genre")(x)
@@ -36,22 +42,19 @@ def noise(n_records: int, *, seed: int = 0, shape: tuple[int, int] = SHAPE) -> S
     )
 
 
-def with_noise(batches: tf.data.Dataset, *, epoch: int, first_step: int) -> tf.data.Dataset:
+def with_noise(epoch: tf.Tensor, step: tf.Tensor, log_mels: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """An augmentation: noise that follows from epoch and step."""
-
-    def add(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        log_mels, targets = batch
-        return log_mels + tf.random.stateless_normal(tf.shape(log_mels), [epoch, step]), targets
-
-    return batches.enumerate(start=first_step).map(add)
+    return log_mels + tf.random.stateless_normal(tf.shape(log_mels), tf.stack([epoch, step])), targets
 
 
 class WeightsAtEnd(keras.callbacks.Callback):
     """Keeps the weights that were trained, in the precision in which they were."""
 
-    weights: list[np.ndarray]
-    optimizer_state: list[np.ndarray]
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[np.ndarray] = []
+        self.optimizer_state: list[np.ndarray] = []
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.weights = self.model.get_weights()
         self.optimizer_state = [variable.numpy() for variable in self.model.optimizer.variables]

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_model.networks.pooled_convolution import PooledConvolution
 from tfrecords.errors import UsageError
 
 SLOPE = 0.3  # of LeakyReLU, Schindler, Lidy and Rauber (2016)
@@ -64,7 +63,7 @@ def convolution(x: Any, n_filters: int, kernel_size: Size, *, name: str, l1: flo
 def batch_normalization(x: Any, *, name: str, synchronized: bool, momentum: float = _MOMENTUM, epsilon: float = _EPSILON) -> Any:
     """Batch normalisation over all but the channels, with Herbert's momentum (in Keras' sense) and ε.
 
-    `synchronized`: the statistics are those of the whole batch, and the same on every replica.
+    `synchronized`: the statistics are those of all replicas' samples. Keras loads such a layer on the TensorFlow backend alone.
     """
     return keras.layers.BatchNormalization(
         momentum=momentum, epsilon=epsilon, synchronized=synchronized, name=f"{name}_batchnorm"
@@ -82,29 +81,12 @@ def convolution_block(
     l1: float,
     synchronized: bool,
 ) -> Any:
-    """Convolution, batch normalisation where wanted, LeakyReLU and max pooling.
-
-    LeakyReLU stands after the pooling: it is monotonic, so the values are those of a LeakyReLU before the pooling, for a fraction
-    of the work. On the log-mel's one channel all else is one layer, which is faster.
-    """
-    if x.shape[-1] == 1:
-        x = PooledConvolution(
-            n_filters,
-            kernel_size,
-            pool_size,
-            batch_normalization=batchnorm,
-            momentum=_MOMENTUM,
-            epsilon=_EPSILON,
-            synchronized=synchronized,
-            name=f"{name}_convolution",
-            **_kernel(l1),
-        )(x)
-        return keras.layers.LeakyReLU(SLOPE, name=f"{name}_leaky_relu")(x)
+    """Convolution, batch normalisation where wanted, LeakyReLU and max pooling."""
     x = convolution(x, n_filters, kernel_size, name=name, l1=l1)
     if batchnorm:
         x = batch_normalization(x, name=name, synchronized=synchronized)
-    x = keras.layers.MaxPooling2D(pool_size, name=f"{name}_pool")(x)
-    return keras.layers.LeakyReLU(SLOPE, name=f"{name}_leaky_relu")(x)
+    x = keras.layers.LeakyReLU(SLOPE, name=f"{name}_leaky_relu")(x)
+    return keras.layers.MaxPooling2D(pool_size, name=f"{name}_pool")(x)
 
 
 def joined(time: Any, frequency: Any) -> Any:

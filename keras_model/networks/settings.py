@@ -20,6 +20,8 @@ class NetworkSettings:
     dropout: float
 
 
+# How the first convolutions are computed: keras_model.networks.fused.
+IMPLEMENTATIONS = ("auto", "stock", "fused")
 NETWORKS = {
     "shallow": NetworkSettings(batchnorm=False, l1=1e-4, dropout=0.1),
     "deep": NetworkSettings(batchnorm=False, l1=1e-4, dropout=0.25),

@@ -56,7 +56,7 @@ class TimelineFiles:
             OSError: If it cannot be written.
         """
         from keras_model.prediction.timeline import timeline_png  # matplotlib takes a second to import
-        from keras_model.whole_file import write_whole
+        from keras_model.run_folder import write_whole
 
         picture = timeline_png(
             prediction,

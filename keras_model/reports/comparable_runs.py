@@ -48,7 +48,7 @@ def check_comparable(groups: Groups, *, kind: SummaryKind) -> None:
                 raise UsageError(f"{_name(run)} is no finished run: its training was interrupted")
             _check_same(run, first, _data)
             _check_same(run, runs[0], _settings)
-            if len(run["epochs"]) != len(runs[0]["epochs"]):
+            if not run["options"].get("early_stopping") and len(run["epochs"]) != len(runs[0]["epochs"]):
                 raise UsageError(f"{_name(run)} has {len(run['epochs'])} epochs, {_name(runs[0])} has {len(runs[0]['epochs'])}")
         if kind == "folds":
             _check_folds(runs)

@@ -81,17 +81,18 @@ def published_rows(*, batchnorm: bool | None = None) -> list[Row]:
     ]
 
 
-def reported_epochs(n_epochs: int) -> list[int]:
-    """The epochs to report of a training: those of the publications that it reached, and its last one."""
-    return sorted({*(epoch for epoch in PUBLISHED_EPOCHS if epoch <= n_epochs), n_epochs})
+def reported_epochs(metrics: Mapping[str, Any]) -> list[int]:
+    """The epochs to report of a training: those of the publications that were tested, and that of the network it kept."""
+    tested = [epoch for epoch, logs in enumerate(metrics["epochs"], start=1) if "test_raw" in logs]
+    return sorted({*(epoch for epoch in PUBLISHED_EPOCHS if epoch in tested), metrics["kept_epoch"]})
 
 
 def of_run(metrics: Mapping[str, Any]) -> Comparison:
     """A run beside all that was published."""
     rows = []
-    for epoch in reported_epochs(len(metrics["epochs"])):
-        is_last = epoch == len(metrics["epochs"])
-        values = metrics["final"] if is_last else {key: metrics["epochs"][epoch - 1][f"test_{key}"] for key in ACCURACIES}
+    for epoch in reported_epochs(metrics):
+        is_kept = epoch == metrics["kept_epoch"]
+        values = metrics["final"] if is_kept else {key: metrics["epochs"][epoch - 1][f"test_{key}"] for key in ACCURACIES}
         rows.append(
             Row(
                 label=network_title(metrics["model"]["name"]),

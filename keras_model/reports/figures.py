@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from tfrecords.figure_style import FIGURE_STYLE
 
 WIDTH_INCHES = 5.2
-_TRAIN_COLOUR = "#777d88"
+_TRAIN_LOOK = {"color": "#777d88"}
 # Colour, marker and line of each accuracy: told apart without colours, too.
 LOOKS = {
     "raw": {"color": "#2f6db3", "marker": "o", "linestyle": "-"},
@@ -23,6 +23,7 @@ LOOKS = {
     "majority": {"color": "#2e7d4f", "marker": "^", "linestyle": ":"},
 }
 TITLES = {"raw": "raw", "maximum": "maximum probability", "majority": "majority vote"}
+_SPLITS = {"val": "validation", "test": "test"}
 _MARKERS = 10
 _FRAME = {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}
 
@@ -44,11 +45,12 @@ def wrapped(text: str, *, width: int = 46) -> str:
 
 
 def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
-    """Accuracy on the train split in windows of steps, and the three accuracies on the test split after each epoch."""
+    """Accuracy of each epoch on the train split, and after it the three on the split that was evaluated."""
     with new_axes(path, title=title, height=3.9) as axes:
-        _train_curve(axes, metrics, "accuracy")
+        _curve(axes, metrics, "accuracy", label="train, raw", look=_TRAIN_LOOK)
         for name, look in LOOKS.items():
-            _test_curve(axes, metrics, f"test_{name}", label=f"test, {TITLES[name]}", look=look)
+            if key := _evaluated(metrics, name):
+                _curve(axes, metrics, key, label=f"{_SPLITS[key.split('_')[0]]}, {TITLES[name]}", look=look)
         axes.set_ylabel("accuracy")
         axes.set_ylim(0.0, 1.02)
         axes.legend(fontsize=9)
@@ -57,8 +59,9 @@ def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") 
 def loss_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Cross-entropy likewise, without the penalty on the weights, so that train and test compare."""
     with new_axes(path, title=title, height=3.9) as axes:
-        _train_curve(axes, metrics, "cross_entropy")
-        _test_curve(axes, metrics, "test_cross_entropy", label="test", look=LOOKS["raw"])
+        _curve(axes, metrics, "cross_entropy", label="train", look=_TRAIN_LOOK)
+        if key := _evaluated(metrics, "cross_entropy"):
+            _curve(axes, metrics, key, label=_SPLITS[key.split("_")[0]], look=LOOKS["raw"])
         axes.set_ylabel("cross-entropy (nats)")
         axes.set_ylim(bottom=0.0)
         axes.legend(fontsize=9)
@@ -116,15 +119,13 @@ def look_of_curve(look: Mapping[str, Any], n_points: int) -> dict[str, Any]:
     return {**look, "markersize": 4, "linewidth": 1.4, "markevery": max(1, n_points // _MARKERS)}
 
 
-def _train_curve(axes: Axes, metrics: Mapping[str, Any], name: str) -> None:
-    steps = metrics["steps"]
-    if steps:
-        epochs = [window["step"] / metrics["steps_per_epoch"] for window in steps]
-        look = {"color": _TRAIN_COLOUR, "linewidth": 1.0, "marker": "." if len(steps) <= _MARKERS else ""}
-        axes.plot(epochs, [window[name] for window in steps], label="train, every 100 steps", **look)
+def _evaluated(metrics: Mapping[str, Any], name: str) -> str | None:
+    """The key of what was measured after each epoch: on the validation split where there is one, else on the test split."""
+    keys = (f"val_{'accuracy' if name == 'raw' else name}", f"test_{name}")
+    return next((key for key in keys if key in metrics["epochs"][-1]), None)
 
 
-def _test_curve(axes: Axes, metrics: Mapping[str, Any], name: str, *, label: str, look: Mapping[str, Any]) -> None:
-    values = [epoch[name] for epoch in metrics["epochs"]]
+def _curve(axes: Axes, metrics: Mapping[str, Any], key: str, *, label: str, look: Mapping[str, Any]) -> None:
+    values = [epoch[key] for epoch in metrics["epochs"]]
     axes.plot(range(1, len(values) + 1), values, label=label, **look_of_curve(look, len(values)))
     epoch_axis(axes)

@@ -47,8 +47,9 @@ def summarise(groups: Groups, *, kind: SummaryKind) -> dict[str, Any]:
 
 def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
     """The summary of one network's runs."""
-    n_epochs = len(runs[0]["epochs"])
-    curves = {key: np.array([[epoch[f"test_{key}"] for epoch in run["epochs"]] for run in runs]) for key in ACCURACIES}
+    chosen = _is_chosen(runs)
+    tested = [] if chosen else [logs for logs in runs[0]["epochs"] if "test_raw" in logs]
+    curves = {key: np.array([[epoch[f"test_{key}"] for epoch in run["epochs"]] for run in runs]) for key in ACCURACIES if tested}
     return {
         "n": len(runs),
         "model": runs[0]["model"]["name"],
@@ -56,22 +57,27 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
         "seeds": [run["options"]["seed"] for run in runs],
         "folders": [run["options"]["output"] for run in runs],
         "epochs": [
-            {"epoch": epoch} | {key: _estimate(_values_at(runs, key, epoch, n_epochs=n_epochs)) for key in ACCURACIES}
-            for epoch in reported_epochs(n_epochs)
+            {"epoch": epoch} | {key: _estimate(_values_at(runs, key, epoch)) for key in ACCURACIES}
+            for epoch in ([max(len(run["epochs"]) for run in runs)] if chosen else reported_epochs(runs[0]))
         ],
         "per_genre": {
             genre: {key: _estimate([run["final"]["per_genre"][genre][key] for run in runs]) for key in ACCURACIES}
             for genre in runs[0]["dataset"]["genres"]
         },
-        "curves": {
-            key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items() if n_epochs
-        },
+        "curves": {key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items()},
         "pooled": _pooled(runs),
     }
 
 
-def _values_at(runs: Sequence[Metrics], key: str, epoch: int, *, n_epochs: int) -> list[float]:
-    return [run["final"][key] if epoch == n_epochs else run["epochs"][epoch - 1][f"test_{key}"] for run in runs]
+def _is_chosen(runs: Sequence[Metrics]) -> bool:
+    """Whether a validation split has decided which epoch of each run is kept."""
+    return any(run["options"].get("keep") == "best" or run["options"].get("early_stopping") for run in runs)
+
+
+def _values_at(runs: Sequence[Metrics], key: str, epoch: int) -> list[float]:
+    if _is_chosen(runs):
+        return [run["final"][key] for run in runs]
+    return [run["final"][key] if epoch == run["kept_epoch"] else run["epochs"][epoch - 1][f"test_{key}"] for run in runs]
 
 
 def _pooled(runs: Sequence[Metrics]) -> dict[str, Any]:

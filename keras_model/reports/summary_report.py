@@ -13,8 +13,7 @@ from keras_model.reports.report import embedded, synthetic_title, write_page
 from keras_model.reports.run_statistics import summarise
 from keras_model.reports.summary_figures import comparison_figure, genre_points, mean_curves
 from keras_model.reports.tables import comparisons, percent
-from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE
-from keras_model.whole_file import write_whole
+from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
 
 
 def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:

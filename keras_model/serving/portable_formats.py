@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
 from keras_model.native_stderr import native_stderr_kept_back
-from keras_model.run_folder import ExportError
+from keras_model.run_folder import ExportError, write_whole
 from keras_model.serving.check_signals import check_signals
 from keras_model.serving.portable_conversion import Classify, run_litert, run_onnx, to_litert, to_onnx
-from keras_model.whole_file import write_whole
 from tfrecords.errors import UsageError
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from keras_model.whole_file import write_whole
+from keras_model.run_folder import write_whole
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"

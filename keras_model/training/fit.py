@@ -1,4 +1,4 @@
-"""Training: network, optimiser and data under one distribution strategy, and an evaluation after every epoch."""
+"""Training: a network, compiled and fit by Keras, and what comes out of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from keras_model.evaluation import Evaluation
+from keras_model.data.split_data import Augment, SplitData
+from keras_model.evaluation.accuracies import Evaluation
+from keras_model.evaluation.on_split import evaluate_model
 from keras_model.networks.classifiers import build_classifier
+from keras_model.networks.fused import implement
 from keras_model.options import TrainOptions
-from keras_model.training.augmented_batches import Augment
-from keras_model.training.checkpoints import Checkpoint, Checkpoints
-from keras_model.training.dataset import SplitData
-from keras_model.training.devices import device_names, has_gpus, lost_workers_named, make_strategy
-from keras_model.training.interruption import ctrl_c_noted
-from keras_model.training.optimizer import build_optimizer, evaluation_weights
-from keras_model.training.progress import Progress
-from keras_model.training.split_evaluation import SplitEvaluator, evaluate_model
-from keras_model.training.train_state import TrainState
-from keras_model.training.train_step import TrainStep, batch_normalizations
-from keras_model.training.training_loop import TrainingLoop
+from keras_model.training.backup import Backup
+from keras_model.training.callbacks import EvaluateTracks, NameDivergence, SeedDropout
+from keras_model.training.optimizer import build_optimizer
+from keras_model.training.strategy import device_names, has_gpus, make_strategy
 from tfrecords.errors import UsageError
+
+_MOST_STEPS_PER_EXECUTION = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,22 +29,21 @@ class TrainedModel:
     """What training ends with.
 
     Attributes:
-        model: The network after its last step, with `--ema` with the averaged weights: in float32, and held by no strategy.
+        model: The network after its last epoch, or its best one, with `--ema` with the averaged weights: of stock layers, in
+            float32, and held by no strategy.
         evaluation: Of that network on the test split.
-        epochs: Per finished epoch the logs: train loss, accuracy and cross-entropy, and where the test split was evaluated its
-            accuracies, overall and per genre.
-        steps: Per hundred steps the number of steps at their end ("step"), and loss, accuracy and cross-entropy over them; the
-            last ones may be fewer.
+        epochs: Per finished epoch the logs.
+        kept_epoch: The epoch that the network is of, counted from 1; 0 where none was finished.
         steps_per_epoch: Batches in an epoch.
-        seconds: That it took, over all of its resumptions.
+        seconds: That the epochs took, over all of the training's resumptions.
         interrupted: Whether Ctrl-C ended it early.
         devices: What shared each batch.
     """
 
     model: keras.Model
     evaluation: Evaluation
-    epochs: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
+    epochs: list[dict[str, float]]
+    kept_epoch: int
     steps_per_epoch: int
     seconds: float
     interrupted: bool
@@ -53,7 +51,12 @@ class TrainedModel:
 
 
 def build_model(
-    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
+    options: TrainOptions,
+    *,
+    shape: tuple[int, int],
+    n_genres: int,
+    standardization: Mapping[str, Any] | None,
+    synchronized: bool,
 ) -> keras.Model:
     """The network that the options name."""
     return build_classifier(
@@ -63,7 +66,7 @@ def build_model(
         batchnorm=options.batchnorm,
         l1=options.l1,
         dropout=options.dropout,
-        synchronized=options.sync_batchnorm,
+        synchronized=synchronized,
         standardization=standardization,
     )
 
@@ -74,135 +77,189 @@ def fit(
     train: SplitData,
     test: SplitData,
     genres: tuple[str, ...],
+    validation: SplitData | None = None,
     build: Callable[..., keras.Model] = build_model,
     standardization: Mapping[str, Any] | None = None,
-    synthetic: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     augment: Augment | None = None,
-    checkpoints: Checkpoints | None = None,
-    start: Checkpoint | None = None,
-    show_progress: bool = True,
+    folder: Path | None = None,
+    identity: str = "",
     test_every_epoch: bool = True,
-    max_steps_per_call: int = 100,
 ) -> TrainedModel:
     """Trains a network; may be called several times in one process.
 
     Args:
         options: Of the run; its folders are not looked at.
         train: What to train on.
-        test: What to evaluate on.
+        test: What to evaluate on: after every epoch, or with a validation split at the end alone.
         genres: In the order of the labels.
+        validation: What is evaluated after every epoch, where there is such a split.
         build: Makes the network, as `build_model` does; another one for what no option names.
         standardization: `mean` and `std` of the train split; None for none.
-        synthetic: Whether the epochs' logs say that the corpus is synthetic.
-        callbacks: See each epoch's logs, with the test split's accuracies in them. One call of TensorFlow runs about a fifth of a
-            second's steps; `on_train_batch_end` comes after it, with the last one's number. On a resumption the callbacks first
-            get the logs of the epochs that were finished before, so that what they write is whole.
-        augment: Called once per epoch as `augment(batches, epoch=…, first_step=…)`, where `batches` are the epoch's global
-            batches (log_mels, targets) from its step `first_step` on; returns them augmented. What it does to a batch must
-            follow from epoch and step alone, for a resumed run has to do the same again.
-        checkpoints: Where the training's state is kept, while it lasts and at its end; None for nowhere.
-        start: The state to go on from, of a training of the same options and data; None to begin one.
-        show_progress: Whether Keras' progress bar is shown.
-        test_every_epoch: Whether the test split is evaluated after every epoch, or after the last one alone.
-        max_steps_per_call: Never more steps than this in one call of TensorFlow.
+        callbacks: As for Keras' `fit`. They see each epoch once, the logs of the evaluated splits, and the weights that were
+            evaluated; after a resumption they go on with the numbers that they kept.
+        augment: What is done to each batch; None for nothing.
+        folder: Where the training's state is kept after each epoch, and gone on from; None for nowhere.
+        identity: Digest of all that decides the training's result; a state of another one is refused.
+        test_every_epoch: Whether the test split is evaluated after every epoch where there is no validation split.
 
     Returns:
         The network, also where Ctrl-C ended the training early.
 
     Raises:
-        UsageError: If the devices cannot train as asked, or `start` is of another network.
+        UsageError: If the devices cannot train as asked, or the state in `folder` is of another training.
         DivergedError: If the loss is no number any more.
-        TrainingError: If a worker on another machine is lost.
+        KeyboardInterrupt: At Ctrl-C in the first epoch, after which nothing is there to save.
     """
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
     strategy = make_strategy()
+    _check_devices(options, strategy.num_replicas_in_sync, train)
     keras.utils.set_random_seed(options.seed)
-    progress = Progress(steps_per_epoch=train.n_batches(options.batch_size))
+    steps_per_epoch = train.n_batches(options.batch_size)
     network: dict[str, Any] = {"shape": train.shape, "n_genres": len(genres), "standardization": standardization}
     with strategy.scope(), _dtype_policy(options.precision):
-        model = build(options, **network)
-        optimizer = build_optimizer(options, options.epochs * progress.steps_per_epoch)
-        model.compile(optimizer, auto_scale_loss=False)  # for callbacks that look at the optimiser; Keras trains nothing
-        optimizer.build(model.trainable_variables)
-    xla = _use_xla(options, model, strategy.num_replicas_in_sync)
-    loop = TrainingLoop(
-        options=options,
-        model=model,
-        train=train,
-        n_genres=len(genres),
-        synthetic=synthetic,
-        state=TrainState(model, strategy),
-        step=TrainStep(model, optimizer, strategy, label_smoothing=options.label_smoothing, xla=xla),
-        evaluator=SplitEvaluator(model, test, genres, strategy=strategy, xla=xla),
-        callbacks=callbacks,
-        augment=augment,
-        checkpoints=checkpoints,
-        start=start,
-        show_progress=show_progress,
-        test_every_epoch=test_every_epoch,
-        max_steps_per_call=max_steps_per_call,
-        progress=progress,
-    )
-    with ctrl_c_noted() as wish_to_end, lost_workers_named():
-        loop.run(wish_to_end)
-        evaluation = loop.evaluate()
-        trained = build(options, **network)
-        with evaluation_weights(model, optimizer):
-            trained.set_weights(model.get_weights())
-        if options.precision != "float32":
-            evaluation = evaluate_model(trained, test, genres)
+        model = build(options, synchronized=strategy.num_replicas_in_sync > 1, **network)
+        model.compile(
+            build_optimizer(options, options.epochs * steps_per_epoch),
+            # Each sample has the weight 1 / (samples of its batch): the sum is the batch's mean on any number of replicas.
+            keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing, reduction="sum"),
+            metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
+            jit_compile=_use_xla(options, strategy.num_replicas_in_sync),
+            steps_per_execution=_steps_per_execution(steps_per_epoch),
+        )
+    implement(model, options.convolution)
+    evaluated = ("test", test) if validation is None else ("val", validation)
+    best = folder.with_name("best.weights.h5") if folder and options.keep == "best" else None
+    all_callbacks = [
+        SeedDropout(options.seed),
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if options.ema else ()),
+        *([EvaluateTracks(*evaluated, genres)] if validation or test_every_epoch else ()),
+        NameDivergence(train, batch_size=options.batch_size, seed=options.seed),
+        *([keras.callbacks.ModelCheckpoint(best, save_best_only=True, save_weights_only=True)] if best else ()),
+        *([keras.callbacks.EarlyStopping(patience=options.early_stopping)] if options.early_stopping else ()),
+        *callbacks,
+    ]
+    backup = Backup(folder, identity=identity, callbacks=all_callbacks)
+    with strategy.scope():
+        backup.restore(model)
+    interrupted = False
+    if len(backup.epochs) < options.epochs and not backup.stopped:
+        batches = train.training_batches(
+            batch_size=options.batch_size,
+            n_genres=len(genres),
+            seed=options.seed,
+            first_epoch=len(backup.epochs),
+            n_epochs=options.epochs,
+            augment=augment,
+            n_replicas=strategy.num_replicas_in_sync,
+            dtype=keras.backend.standardize_dtype(model.variable_dtype),
+        )
+        try:
+            model.fit(
+                batches,
+                epochs=options.epochs,
+                initial_epoch=len(backup.epochs),
+                steps_per_epoch=steps_per_epoch,
+                callbacks=[*all_callbacks, backup],
+                shuffle=False,
+                verbose=0,
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+            if backup.weights is None:
+                raise
+    trained = implement(build(options, synchronized=False, **network), options.convolution)
+    trained.set_weights(backup.weights)
+    if best:
+        trained.load_weights(best)
     return TrainedModel(
         model=trained,
-        evaluation=evaluation,
-        epochs=loop.progress.epochs,
-        steps=loop.progress.all_steps(),
-        steps_per_epoch=progress.steps_per_epoch,
-        seconds=loop.progress.seconds,
-        interrupted=loop.interrupted,
+        evaluation=evaluate_model(trained, test, genres),
+        epochs=backup.epochs,
+        kept_epoch=_kept_epoch(backup.epochs, options.keep),
+        steps_per_epoch=steps_per_epoch,
+        seconds=backup.seconds,
+        interrupted=interrupted,
         devices=device_names(),
     )
 
 
-def check_prolongation(before: TrainOptions, options: TrainOptions, steps_per_epoch: int) -> None:
+def check_prolongation(before: TrainOptions, options: TrainOptions) -> None:
     """Refuses more epochs for a run whose steps so far would have been others, had it been asked for as many at its start.
 
     Raises:
-        UsageError: If the optimiser depends on the length of the training.
+        UsageError: If the training depends on its length.
     """
-    optimizers = [build_optimizer(options, epochs * steps_per_epoch) for epochs in (before.epochs, options.epochs)]
-    if optimizers[0].get_config() != optimizers[1].get_config():
+    if options.epochs == before.epochs:
+        return
+    if options.learning_rate_decay != "none":
         raise UsageError(f"--epochs cannot prolong {options.output}: its learning rate depends on the number of epochs")
+    if options.ema:
+        raise UsageError(f"--epochs cannot prolong {options.output}: with --ema its last epoch has put the average in place")
 
 
-@contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Layers that are made within it compute as `name` says; what a run trains, not what it saves."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _use_xla(options: TrainOptions, model: keras.Model, n_replicas: int) -> bool:
-    """As asked for; where nothing was, on GPUs, where it is faster (on CPUs it was measured to be slower)."""
-    talks = n_replicas > 1 and any(layer.synchronized for layer in batch_normalizations(model))
-    if talks and options.xla:
-        raise UsageError(
-            f"--xla cannot compile batch normalisation that {n_replicas} devices synchronise: "
-            "leave it out, or give up the synchronisation with --no-sync-batchnorm"
-        )
-    return has_gpus() and not talks if options.xla is None else options.xla
-
-
-def load_model(path: Path) -> Any:
+def load_model(path: Path, convolution: str = "auto") -> Any:
     """Loads a network that a run saved; for inference, so without optimiser.
+
+    Args:
+        path: Of the file.
+        convolution: How its first convolutions are computed, as for `implement`.
 
     Raises:
         UsageError: If it cannot be loaded.
     """
     try:
-        return keras.models.load_model(path, compile=False)
+        return implement(keras.models.load_model(path, compile=False), convolution)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers that are made within it compute as `name` says; what a run trains, not what it saves."""
+    before = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_dtype_policy(name)
+    keras.config.set_floatx("float64" if name == "float64" else "float32")  # of the loss
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before[0])
+        keras.config.set_floatx(before[1])
+
+
+def _check_devices(options: TrainOptions, n_replicas: int, train: SplitData) -> None:
+    if n_replicas == 1:
+        return
+    if options.xla:
+        raise UsageError(f"--xla compiles for one device, and there are {n_replicas}")
+    if options.precision == "mixed_float16":
+        # Keras has each device skip a step by its own gradients: they would drift apart.
+        raise UsageError(f"--precision mixed_float16 is for one device, and there are {n_replicas}; take mixed_bfloat16")
+    if options.batch_size % n_replicas or (train.n_records < options.batch_size and train.n_records % n_replicas):
+        raise UsageError(
+            f"{n_replicas} devices share the first batch evenly: --batch-size must be a multiple of {n_replicas}, and the train "
+            f"split have as many records, got {options.batch_size} and {train.n_records}"
+        )
+
+
+def _use_xla(options: TrainOptions, n_replicas: int) -> bool:
+    """As asked for; where nothing was, on one GPU, where it is faster (on CPUs it was measured to be slower)."""
+    if options.xla is None:
+        # On GPUs, XLA has no deterministic gradient of max pooling.
+        return has_gpus() and n_replicas == 1 and not options.deterministic
+    return options.xla
+
+
+def _steps_per_execution(steps_per_epoch: int) -> int:
+    """How many steps one call of TensorFlow runs: some on a GPU, which would wait for Python; they must divide the epoch."""
+    if not has_gpus():
+        return 1
+    return max(n for n in range(1, _MOST_STEPS_PER_EXECUTION + 1) if steps_per_epoch % n == 0)
+
+
+def _kept_epoch(epochs: Sequence[Mapping[str, float]], keep: str) -> int:
+    if keep == "last" or not epochs:
+        return len(epochs)
+    losses = [logs["val_loss"] for logs in epochs]
+    return 1 + losses.index(min(losses))

@@ -1,53 +1,19 @@
 """Augmentation of training batches in tf.data, each a pure function of (seed, epoch, step).
 
-So a training that resumes in the middle of an epoch sees the batches that it would have seen.
+So a training that goes on from any epoch sees the batches that it would have seen.
 """
-
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from keras_model.quiet import load_tensorflow_io
-from keras_model.training.augmentation import Augmentation
-from keras_model.training.spec_masks import spec_masks
+from keras_model.data.split_data import Augment
+from keras_model.training.augmentation import Augmentation, SpecMasks
 from tfrecords.log_mel_spec import LogMelSpec
 
 
-class Augment(Protocol):
-    """Augments the batches of an epoch."""
-
-    def __call__(self, batches: tf.data.Dataset, *, epoch: int, first_step: int) -> tf.data.Dataset:
-        """Batches like those it takes.
-
-        Args:
-            batches: Global batches of (log-mels (n, n_mels, n_frames, 1), one-hot targets (n, n_genres)), float32, in the
-                epoch's order; n may differ from batch to batch.
-            epoch: Its number.
-            first_step: The step in the epoch, from 0, that the first of `batches` is for.
-        """
-
-
-def train_mean(standardization: Mapping[str, Any] | None, statistics: Mapping[str, Any]) -> NDArray[np.float32]:
-    """The mean log-mel of what is trained on, which masks are filled with.
-
-    Args:
-        standardization: What the model standardizes with; None for nothing.
-        statistics: Of what is trained on, as `dataset.json` has them.
-
-    Returns:
-        Where the model standardizes, what it subtracts, so that masks are 0 to the network: (n_mels, 1) or (n_mels, n_frames);
-        else the mean of each band, (n_mels, 1).
-    """
-    if standardization is not None:
-        return np.asarray(standardization["mean"], dtype=np.float32)
-    return np.asarray(statistics["band_mean"], dtype=np.float32)[:, np.newaxis]
-
-
 def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: ArrayLike) -> Augment | None:
-    """The function that augments an epoch's batches; None if there is nothing to do.
+    """The function that augments a batch; None if there is nothing to do.
 
     Equal seed, epoch and step give an equal batch from equal input, whatever the number of threads and whichever batches came
     before. The draws of crop, masks and mixup are independent of each other.
@@ -67,12 +33,8 @@ def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: 
         return None
     # An array, not a tensor: it becomes a constant of the graph, on whichever device tf.data runs.
     filling = np.broadcast_to(np.asarray(fill, dtype=np.float32), spec.shape)[..., np.newaxis]
-    if augmentation.masks:
-        load_tensorflow_io()
 
-    # One trace for all epochs; Dataset.map alone would trace in each.
-    @tf.function(autograph=False)
-    def augmented(epoch: tf.Tensor, step: tf.Tensor, log_mels: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def augment(epoch: tf.Tensor, step: tf.Tensor, log_mels: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         def key(purpose: str) -> tf.Tensor:
             return batch_key(seed, purpose, epoch=epoch, step=step)
 
@@ -84,12 +46,6 @@ def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: 
         if augmentation.mixup:
             log_mels, targets = mixup(log_mels, targets, alpha=augmentation.mixup, key=key("mixup"))
         return log_mels, targets
-
-    def augment(batches: tf.data.Dataset, *, epoch: int, first_step: int) -> tf.data.Dataset:
-        def of_step(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> Any:
-            return augmented(tf.constant(epoch, tf.int64), step, *batch)
-
-        return batches.enumerate(start=first_step).map(of_step, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     return augment
 
@@ -123,6 +79,38 @@ def random_crop(log_mels: tf.Tensor, *, padding: int, spec: LogMelSpec, key: tf.
     # Frames first: gathering rows is four times as fast as gathering columns.
     rows = tf.transpose(log_mels[..., 0], (0, 2, 1))
     return tf.transpose(tf.gather(rows, source, axis=1, batch_dims=1), (0, 2, 1))[..., tf.newaxis]
+
+
+def spec_masks(n_samples: tf.Tensor, *, masks: SpecMasks, spec: LogMelSpec, key: tf.Tensor) -> tf.Tensor:
+    """Which pixels each sample keeps.
+
+    A band mask covers f bands from band f0: f uniform in [0, F], f0 in [0, n_mels − f); a frame mask likewise (Park et al. 2019,
+    section 2). Only frames that the STFT has computed are masked, and of them not the last, so that what repeats it, in preset
+    `paper` half of the picture, stays what it repeats. `tfio.audio.freq_mask` and `time_mask` draw alike, but take no seed.
+
+    Args:
+        n_samples: Of the batch, a scalar.
+        masks: Widths and numbers.
+        spec: Of the log-mels.
+        key: (2,) int64; the same key gives the same masks.
+
+    Returns:
+        (n_samples, n_mels, n_frames) bool, False where a mask lies.
+    """
+    band_key, frame_key = tf.unstack(tf.random.split(key, 2))
+    bands = _kept(n_samples, masks.n_band_masks, masks.max_bands, size=spec.n_mels, key=band_key)
+    frames = _kept(n_samples, masks.n_frame_masks, masks.max_frames(spec), size=spec.n_kept_frames, key=frame_key)
+    repeated = tf.ones((n_samples, spec.n_frames - spec.n_kept_frames), tf.bool)
+    return bands[:, :, tf.newaxis] & tf.concat([frames, repeated], axis=1)[:, tf.newaxis, :]
+
+
+def _kept(n_samples: tf.Tensor, n_masks: int, max_width: int, *, size: int, key: tf.Tensor) -> tf.Tensor:
+    """Which of `size` bands or frames no mask covers, (n_samples, size) bool."""
+    draws = tf.random.stateless_uniform((2, n_samples, n_masks, 1), seed=key, dtype=tf.float64)
+    width = tf.floor(draws[0] * (max_width + 1))
+    start = tf.floor(draws[1] * (size - width))
+    index = tf.range(size, dtype=tf.float64)
+    return tf.reduce_all((index < start) | (index >= start + width), axis=1)
 
 
 def mixup(log_mels: tf.Tensor, targets: tf.Tensor, *, alpha: float, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

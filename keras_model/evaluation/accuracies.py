@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.voting import TrackVotes, vote
+from keras_model.evaluation.votes import TrackVotes, vote
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,45 +1,49 @@
 """What a run trains on and what it is tested on: the dataset's own splits, or a fold of all its tracks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.folds import fold_of_tracks
+from keras_model.data.folds import fold_of_tracks
+from keras_model.data.split_data import SplitData, load_split
 from keras_model.options import TrainOptions
-from keras_model.training.augmented_batches import train_mean
-from keras_model.training.dataset import SplitData, load_split
 from tfrecords.errors import UsageError
 from tfrecords.manifest import Manifest
 from tfrecords.statistics import LogMelStatistics, band_standardization
-from tfrecords.tracks import read_tracks
+from tfrecords.tracks import TrackLine, read_tracks
 
+VALIDATION = "validation"
 _BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RunData:
+class TrainAndTest:
     """The data of one run.
 
     Attributes:
         train: What to train on.
+        validation: What to validate on; None where the dataset has no such split.
         test: What to test on.
         standardization: `mean` and `std` of what is trained on; None for none.
         mean: What masks are filled with, (n_mels, 1) or (n_mels, n_frames).
+        seen: The tracks that decide what the network is: those trained on, and those validated on.
         described: What `metrics.json` says of the split: scheme, numbers of tracks and records, and which splits of the dataset
             the tested records lie in.
     """
 
     train: SplitData
+    validation: SplitData | None
     test: SplitData
     standardization: Mapping[str, Any] | None
     mean: NDArray[np.float32]
+    seen: Sequence[TrackLine]
     described: Mapping[str, Any]
 
 
-def load_run_data(options: TrainOptions, manifest: Manifest) -> RunData:
+def load_train_and_test(options: TrainOptions, manifest: Manifest) -> TrainAndTest:
     """Opens what a run needs.
 
     Raises:
@@ -50,11 +54,16 @@ def load_run_data(options: TrainOptions, manifest: Manifest) -> RunData:
     cache_bytes = options.cache_gib * 2**30
     statistics = manifest.splits["train"].statistics
     standardization = _standardization(options, manifest.standardization, statistics)
-    return RunData(
+    validation = None
+    if VALIDATION in manifest.splits:
+        validation = load_split(options.data, manifest, VALIDATION, cache_bytes=cache_bytes)
+    return TrainAndTest(
         train=load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True),
+        validation=validation,
         test=load_split(options.data, manifest, "test", cache_bytes=cache_bytes),
         standardization=standardization,
         mean=train_mean(standardization, statistics),
+        seen=[track for track in read_tracks(options.data) if track["split"] in ("train", VALIDATION)],
         described={
             "split_scheme": manifest.split_scheme,
             "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
@@ -63,7 +72,7 @@ def load_run_data(options: TrainOptions, manifest: Manifest) -> RunData:
     )
 
 
-def _load_fold(options: TrainOptions, manifest: Manifest) -> RunData:
+def _load_fold(options: TrainOptions, manifest: Manifest) -> TrainAndTest:
     """All of the dataset's records, dealt anew: those of the fold's tracks are tested on, the others trained on."""
     if manifest.augmentation is not None:
         raise UsageError(
@@ -73,7 +82,8 @@ def _load_fold(options: TrainOptions, manifest: Manifest) -> RunData:
     n_bytes = sum(4 * manifest.splits[split].n_records for split in splits) * int(np.prod(manifest.spec.shape))
     if n_bytes > options.cache_gib * 2**30:
         raise UsageError(f"--folds keeps all log-mels in memory: {options.data} needs --cache-gib {n_bytes / 2**30:.1f}")
-    fold_of = fold_of_tracks(read_tracks(options.data), n_folds=options.folds, seed=options.seed)
+    tracks = list(read_tracks(options.data))
+    fold_of = fold_of_tracks(tracks, n_folds=options.folds, seed=options.seed)
     parts = [load_split(options.data, manifest, split, cache_bytes=np.inf) for split in splits]
     log_mels = np.concatenate([part.cached[..., 0] for part in parts if part.cached is not None])
     labels = np.concatenate([part.labels for part in parts])
@@ -96,11 +106,13 @@ def _load_fold(options: TrainOptions, manifest: Manifest) -> RunData:
         name: {"tracks": len(set(track_ids[mask].tolist())), "records": int(mask.sum())}
         for name, mask in (("train", ~is_tested), ("test", is_tested))
     }
-    return RunData(
+    return TrainAndTest(
         train=chosen(~is_tested),
+        validation=None,
         test=chosen(is_tested),
         standardization=standardization,
         mean=train_mean(standardization, statistics.summary()),
+        seen=[track for track in tracks if fold_of[track["track_id"]] != options.fold - 1],
         described={"split_scheme": f"kfold-{options.fold}/{options.folds}", "splits": counts, "tested_on": splits},
     )
 
@@ -109,3 +121,19 @@ def _standardization(
     options: TrainOptions, of_preset: Mapping[str, Any] | None, statistics: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
     return band_standardization(statistics) if options.standardize == "per_band" else of_preset
+
+
+def train_mean(standardization: Mapping[str, Any] | None, statistics: Mapping[str, Any]) -> NDArray[np.float32]:
+    """The mean log-mel of what is trained on, which masks are filled with.
+
+    Args:
+        standardization: What the model standardizes with; None for nothing.
+        statistics: Of what is trained on, as `dataset.json` has them.
+
+    Returns:
+        Where the model standardizes, what it subtracts, so that masks are 0 to the network: (n_mels, 1) or (n_mels, n_frames);
+        else the mean of each band, (n_mels, 1).
+    """
+    if standardization is not None:
+        return np.asarray(standardization["mean"], dtype=np.float32)
+    return np.asarray(statistics["band_mean"], dtype=np.float32)[:, np.newaxis]

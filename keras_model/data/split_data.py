@@ -1,7 +1,7 @@
 """Shards to tf.data. Shapes, labels and shard names come from the dataset's manifest alone."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,6 +17,10 @@ _PARSE_BATCH = 256
 _SHUFFLE_RECORDS = 4096
 _OPEN_SHARDS = 16
 _BATCHES_AHEAD = 4
+
+# Augments a batch: (epoch, step in the epoch, log-mels (n, n_mels, n_frames, 1), targets (n, n_genres)) to log-mels and targets
+# of the same shapes; epoch and step are scalars of int64, and all that the result depends on besides the batch.
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,32 +89,63 @@ class SplitData:
         """Batches an epoch; the last may be smaller."""
         return math.ceil(self.n_records / batch_size)
 
-    def training_batches(self, *, batch_size: int, n_genres: int, seed: int, epoch: int, first_step: int = 0) -> tf.data.Dataset:
-        """The batches of an epoch, from any one on.
+    def training_batches(
+        self,
+        *,
+        batch_size: int,
+        n_genres: int,
+        seed: int,
+        n_epochs: int,
+        first_epoch: int = 0,
+        augment: Augment | None = None,
+        n_replicas: int = 1,
+        dtype: str = "float32",
+    ) -> tf.data.Dataset:
+        """The batches of epochs, one after the other.
 
-        The order of the samples is a function of (seed, epoch) alone; another one for a cached split than for a streamed one.
+        The order of an epoch's samples is a function of (seed, epoch) alone; another one for a cached split than for a streamed
+        one. Each sample weighs 1 / (samples of its batch), so that a loss that sums is the mean over the batch, however several
+        replicas share it.
 
         Args:
-            batch_size: Samples per batch; the last one may have fewer, so that an epoch has every sample once.
+            batch_size: Samples per batch; an epoch's last one may have fewer, so that it has every sample once.
             n_genres: Length of a target.
             seed: Of the run.
-            epoch: From 0.
-            first_step: Batches of the epoch that are left out. A streamed split is read through up to there.
+            n_epochs: The first epoch that is left out at the end, counted from 0.
+            first_epoch: From 0.
+            augment: What is done to each batch; None for nothing.
+            n_replicas: How many share a batch. One that is too small for a share each comes as often as there are replicas.
+            dtype: Of the weights.
 
         Returns:
-            (log_mels (batch, n_mels, n_frames, 1) float32, targets (batch, n_genres) float32), a target being one-hot.
+            (log_mels (batch, n_mels, n_frames, 1) float32, targets (batch, n_genres) float32, weights (batch,)), a target being
+            one-hot where nothing augments.
         """
-        samples = self._ordered(seed, epoch).skip(first_step * batch_size).batch(batch_size)
 
-        def parse(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            log_mels, labels = self._samples(batch)
-            return log_mels, tf.one_hot(labels, n_genres)
+        def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
+            def finished(step: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+                log_mels, labels = self._samples(batch)
+                targets = tf.one_hot(labels, n_genres)
+                if augment is not None:
+                    log_mels, targets = augment(epoch, step, log_mels, targets)
+                # TensorFlow deals shares of equal size, but for the last ones; not all layers can compute an empty one.
+                n_samples = tf.shape(targets)[0]
+                share = -(-n_samples // n_replicas)
+                copies = tf.where(share * (n_replicas - 1) < n_samples, 1, n_replicas)
+                log_mels, targets = (tf.tile(x, [copies] + [1] * (len(x.shape) - 1)) for x in (log_mels, targets))
+                n_weights = n_samples * copies
+                return log_mels, targets, tf.fill([n_weights], 1 / tf.cast(n_weights, dtype))
 
-        return samples.map(parse, tf.data.AUTOTUNE)
+            ordered = self._ordered(tf.stack([tf.constant(seed, tf.int64), epoch]))
+            return ordered.batch(batch_size).enumerate().map(finished, tf.data.AUTOTUNE, deterministic=True)
+
+        with tf.device("CPU:0"):
+            return made_ahead(tf.data.Dataset.range(first_epoch, n_epochs).flat_map(batches_of))
 
     def tracks_of_batch(self, *, batch_size: int, seed: int, epoch: int, step: int) -> list[str]:
         """The tracks that have samples in a batch of `training_batches`, each once, in their order there."""
-        batch = next(iter(self._ordered(seed, epoch).skip(step * batch_size).batch(batch_size)))
+        ordered = self._ordered(tf.constant([seed, epoch], tf.int64))
+        batch = next(iter(made_ahead(ordered.skip(step * batch_size).batch(batch_size))))
         if self.cached is not None:
             return list(dict.fromkeys(self.track_ids[row] for row in batch.numpy()))
         track_ids = schema.parse_batch(batch, shape=self.shape)[schema.TRACK_ID].numpy()
@@ -123,9 +158,8 @@ class SplitData:
         records = tf.data.TFRecordDataset(self.files).batch(batch_size)
         return made_ahead(records.map(lambda serialized: self._samples(serialized)[0], tf.data.AUTOTUNE))
 
-    def _ordered(self, seed: int, epoch: int) -> tf.data.Dataset:
-        """The samples of an epoch in its order: rows of the cache, or serialized records."""
-        epoch_seed = tf.constant([seed, epoch], tf.int64)
+    def _ordered(self, epoch_seed: tf.Tensor) -> tf.data.Dataset:
+        """The samples of an epoch in its order, of (seed, epoch): rows of the cache, or serialized records."""
         with tf.device("CPU:0"):
             return self._cached_epoch(epoch_seed) if self.cached is not None else self._streamed_epoch(epoch_seed)
 

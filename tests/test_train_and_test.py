@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_model.data.train_and_test import load_train_and_test
 from keras_model.options import TrainOptions
-from keras_model.run_data import load_run_data
 from tests.tiny_dataset import SPEC, TinyDataset
 from tfrecords.statistics import STD_FLOOR
 
@@ -25,7 +25,7 @@ def test_a_network_standardizes_by_what_it_is_trained_on(
             record.log_mel[2] = 7.0  # a band that never varies
     tiny.write()
     options = TrainOptions(data=tiny.folder, standardize=standardize, **folds)
-    data = load_run_data(options, tiny.manifest)
+    data = load_train_and_test(options, tiny.manifest)
     assert data.train.cached is not None
     log_mels = data.train.cached.numpy()[..., 0]
     kind = standardize or preset

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from keras_model.options import TrainOptions
 from keras_model.reports.comparable_runs import SummaryKind
 from keras_model.run import train
-from keras_model.run_folder import OPTIONS_FILE, SUMMARY_FILE
-from keras_model.run_options import RunOptions
+from keras_model.run_folder import OPTIONS_FILE, SUMMARY_FILE, RunRecord
 from tfrecords.manifest import Manifest
 
 
@@ -25,16 +24,14 @@ def train_several(options: TrainOptions, manifest: Manifest) -> bool:
         UsageError: If a run cannot be made or resumed as asked.
         TrainingError: If a run ended without all of its results.
     """
-    whole = RunOptions(options=options, fingerprint=manifest.fingerprint)
+    whole = RunRecord(options=options, fingerprint=manifest.fingerprint)
     whole.write()
     parts = list(_parts(options))
     for number, part in enumerate(parts, start=1):
         name = f"fold {part.fold} of {part.folds}" if part.folds else f"seed {part.seed}"
         print(f"\nRun {number} of {len(parts)}: {name}, {part.output}", flush=True)
-        before = RunOptions.read(part.output) if (part.output / OPTIONS_FILE).is_file() else None
-        if before is None:
-            part.output.mkdir(exist_ok=True)
-        elif before.finished and before.options.epochs == part.epochs:
+        before = RunRecord.read(part.output) if (part.output / OPTIONS_FILE).is_file() else None
+        if before is not None and before.finished and before.options.epochs == part.epochs:
             print("Finished before.")
             continue
         if train(part if before is None else before.resumed({"epochs": part.epochs}), manifest, resumed=before):

@@ -1,0 +1,1 @@
+"""Votes over a track's chunks, and the accuracies of a network on a split."""

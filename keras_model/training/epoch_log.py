@@ -1,0 +1,82 @@
+"""What a training tells of each epoch: a line on screen, a row in a table."""
+
+import csv
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+
+class EpochLines(keras.callbacks.Callback):
+    """A line for each epoch, of at most 80 columns; on a terminal, a bar while the epoch lasts."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Begins the bar."""
+        self._started = time.monotonic()
+        self._name = f"Epoch {epoch + 1:{len(str(self.params['epochs']))}}/{self.params['epochs']}"
+        self._bar = tqdm(
+            desc=self._name,
+            total=self.params["steps"],
+            unit="step",
+            leave=False,
+            file=sys.stdout,
+            disable=not sys.stdout.isatty(),
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Moves the bar."""
+        self._bar.update(batch + 1 - self._bar.n)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Prints the line."""
+        self._bar.close()
+        values = logs or {}
+        parts = [
+            f"{self._name}  {time.monotonic() - self._started:4.0f} s",
+            f"loss {values['loss']:.3f}",
+            f"train {values['accuracy']:.1%}",
+        ]
+        if "val_loss" in values:
+            parts.append(f"val {values['val_loss']:.3f} {_percents(values, 'val', 'accuracy')}")
+        elif "test_raw" in values:
+            parts.append(f"test {_percents(values, 'test', 'raw')}")
+        print("  ".join(parts), flush=True)
+
+
+class HistoryFile(keras.callbacks.Callback):
+    """The epochs' logs as a CSV file. Keras' CSVLogger adds a column of NA for each log that has no `val_` beside it.
+
+    Args:
+        path: Of the file; a training that goes on keeps its rows of finished epochs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Drops the rows of epochs that are done again."""
+        self.keep(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Adds a row."""
+        row = {"epoch": epoch, **(logs or {})}
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if not file.tell():
+                writer.writeheader()
+            writer.writerow(row)
+
+    def keep(self, n_epochs: int) -> None:
+        """Keeps the heading and the rows of so many epochs."""
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
+        if len(lines) > n_epochs + 1:
+            self.path.write_text("".join(lines[: n_epochs + 1]), encoding="utf-8")
+
+
+def _percents(values: dict[str, float], split: str, raw: str) -> str:
+    return " ".join(f"{values[f'{split}_{name}']:.1%}" for name in (raw, "maximum", "majority"))

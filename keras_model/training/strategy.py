@@ -1,0 +1,28 @@
+"""What shares each batch: one device, or all GPUs of the machine."""
+
+import functools
+
+import tensorflow as tf
+
+
+@functools.cache
+def make_strategy() -> tf.distribute.Strategy:
+    """The process's one strategy: TensorFlow does not take a second one of another size.
+
+    One device has none, for a MirroredStrategy over it costs milliseconds a step (docs/training.md).
+    """
+    names = device_names()
+    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+
+
+def device_names() -> list[str]:
+    """All visible GPUs, or else the CPU (several where it was divided into logical devices): "GPU:0"."""
+    for kind in ("GPU", "CPU"):
+        if devices := tf.config.list_logical_devices(kind):
+            return [f"{kind}:{index}" for index in range(len(devices))]
+    raise RuntimeError("TensorFlow sees neither a GPU nor a CPU")
+
+
+def has_gpus() -> bool:
+    """Whether this process sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
