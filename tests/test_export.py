@@ -20,10 +20,10 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from keras_model import export
 from keras_model.export import export_model
+from keras_model.prediction.model import load_saved_model
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import ExportError
 from keras_model.serving.export_check import check_decisions, check_export
-from keras_model.serving.saved_model import load_saved_model
 from keras_model.serving.serving_files import write_serving_files
 from keras_model.training.fit import load_model
 from tests.conftest import GENRES, REPOSITORY, synthetic_track

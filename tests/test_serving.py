@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_model.serving.saved_model import load_saved_model
+from keras_model.prediction.model import load_saved_model
 from keras_model.serving.served_model import ServedModel
 from keras_model.training.fit import load_model
 from keras_model.voting import vote
