@@ -1,5 +1,6 @@
 """What tests of serving share: a reloaded model, WAV bytes, and what the pipeline's front end gives for them."""
 
+import functools
 import io
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ def wav(waveform: NDArray[Any], sample_rate: int = SAMPLE_RATE, *, subtype: str 
     return file.getvalue()
 
 
+load_model_once = functools.cache(load_model)
+
+
 def by_pipeline(run: Path, data: bytes, *, n_wanted: int | None = None) -> Prediction:
     """What the run's Keras model says of a file, with the pipeline's own decoding, resampling and front end."""
     front_end = front_end_of(run)
@@ -40,7 +44,7 @@ def by_pipeline(run: Path, data: bytes, *, n_wanted: int | None = None) -> Predi
     waveform = decode_audio(data, sample_rate=spec.sample_rate).waveform
     starts = chosen_chunks(spec.n_candidate_chunks(len(waveform)), n_wanted) * spec.chunk_step
     features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
-    probabilities = np.asarray(load_model(run / "model.keras")(features[..., np.newaxis], training=False))
+    probabilities = np.asarray(load_model_once(run / "model.keras")(features[..., np.newaxis], training=False))
     return Prediction(
         genres=front_end.genres,
         chunk_probabilities=probabilities,
