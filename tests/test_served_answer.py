@@ -34,6 +34,7 @@ def test_genres_and_errors_are_fit_for_a_terminal() -> None:
     ("changes", "message"),
     [
         ({"n_chunks": np.nan}, "NaN"),
+        ({"n_chunks": 0}, "at least one chunk"),
         ({"n_chunks": 3, "chunk_start_seconds": [0.0, 1.0, 2.0]}, "must have the shape"),
         ({"error": ["", ""]}, "size 1"),
     ],

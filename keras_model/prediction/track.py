@@ -46,6 +46,8 @@ class Prediction:
 
     def __post_init__(self) -> None:
         shape = (len(self.chunk_start_seconds), len(self.genres))
+        if not self.n_chunks:
+            raise ValueError("a track is decided from at least one chunk")
         if self.chunk_probabilities.shape != shape:
             found = self.chunk_probabilities.shape
             raise ValueError(f"chunk_probabilities must have the shape (n_chunks, n_genres) = {shape}, got {found}")
