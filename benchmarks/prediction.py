@@ -22,8 +22,7 @@ import soundfile
 
 from benchmarks.corpus import write_tracks
 from benchmarks.processes import measure
-from keras_model.prediction.find_model import find_saved_model
-from keras_model.prediction.predictor import Predictor
+from keras_model.prediction.model import Predictor, find_saved_model
 from keras_model.quiet import load_tensorflow
 from tfrecords.log_mel_spec import PRESETS
 

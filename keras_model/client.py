@@ -2,28 +2,22 @@
 
 import argparse
 import contextlib
+import functools
+import io
+import itertools
 import sys
-from typing import Any
+from typing import BinaryIO
 
-from numpy.typing import NDArray
+import soundfile
 
 from keras_model.argument_types import positive, whole
-from keras_model.prediction.audio_files import AudioFile, find_audio_files
-from keras_model.prediction.prediction_command import add_shared_arguments, exit_status, reason_of
-from keras_model.prediction.prediction_writers import BarWriter, PredictionWriter
-from keras_model.serving_client.answer import answered_prediction
-from keras_model.serving_client.protocol import (
-    Address,
-    Server,
-    ServingError,
-    UnreachableError,
-    UnusableServerError,
-    ask_patiently,
-)
-from keras_model.serving_client.wav_file import wav_file
-from keras_model.track_prediction import Prediction
-from tfrecords.audio import UnusableAudioError
+from keras_model.prediction.command import add_shared_arguments, exit_status, reason_of
+from keras_model.prediction.files import find_audio_files
+from keras_model.prediction.output import BarWriter, PredictionWriter
+from keras_model.serving_client.protocol import Address, Server, ServingError, answered_prediction, ask_patiently
+from tfrecords.audio import Sound, UnusableAudioError
 
+_BLOCK_FRAMES = 1 << 18
 PROGRAM = "client"
 
 
@@ -41,7 +35,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         type=positive(float),
         default=60.0,
         metavar="SECONDS",
-        help="how long the server may take for a file, each time it is asked (default: %(default)g)",
+        help="how long the server may take for a file, each time it is asked; over REST, say nothing (default: %(default)g)",
     )
     parser.add_argument(
         "--retries",
@@ -56,50 +50,41 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
 
 def connect(address: Address) -> Server:
     """The server at an address; it is not asked anything yet."""
-    if address.is_grpc:
-        from keras_model.serving_client.grpc_server import GrpcServer  # takes as long to import as everything that REST needs
+    if not address.is_grpc:
+        from keras_model.serving_client.rest_server import RestServer  # each loads what the other does not need
 
-        return GrpcServer(address)
-    from keras_model.serving_client.rest_server import RestServer
+        return RestServer(address)
+    from keras_model.quiet import load_tensorflow
 
-    return RestServer(address)
+    load_tensorflow()
+    from keras_model.serving_client.grpc_server import GrpcServer
+
+    return GrpcServer(address)
 
 
-class Client:
-    """Asks a server for the genres of files."""
+def wav_file(file: BinaryIO) -> tuple[bytes, float]:
+    """A file of any format as a WAV file of the same samples, sample rate and channels, and its duration in seconds.
 
-    def __init__(self, server: Server, *, n_retries: int) -> None:
-        self._server = server
-        self._n_retries = n_retries
-        self._reached = False
+    16-bit samples stay 16 bit; others, those of lossy formats included, become float32, in which they are decoded, so that the
+    served model hears what prediction on this machine would.
 
-    def predict(self, file: AudioFile) -> Prediction:
-        """Asks for one file.
+    Args:
+        file: Open for reading; a file on a disk, or BytesIO.
 
-        Raises:
-            UnusableAudioError: If it is no audio that can be sent.
-            OSError: If it cannot be read.
-            ServingError: If the server gives no genre for it.
-            UnusableServerError: If the server gives none for any file, or was never reached.
-        """
-        with file.opened() as opened:
-            wav = wav_file(opened)
-        return answered_prediction(self.ask(wav.data), seconds=wav.seconds)
-
-    def ask(self, wav: bytes) -> dict[str, NDArray[Any]]:
-        """Sends a WAV file, again where that may help, and returns the model's outputs for it; raises as `predict` does."""
-        try:
-            outputs = ask_patiently(lambda: self._server.ask(wav), n_retries=self._n_retries)
-        except UnreachableError as error:
-            # One that was there may be back for the next file.
-            if not self._reached:
-                raise UnusableServerError(str(error)) from error
-            raise
-        except ServingError:
-            self._reached = True
-            raise
-        self._reached = True
-        return outputs
+    Raises:
+        UnusableAudioError: If it does not decode.
+        OSError: If it cannot be read.
+    """
+    wav, n_frames = io.BytesIO(), 0
+    with Sound.opened(file) as sound:
+        blocks = sound.blocks(_BLOCK_FRAMES)
+        first = next(blocks)
+        subtype = "PCM_16" if first.dtype.kind == "i" else "FLOAT"
+        with soundfile.SoundFile(wav, "w", sound.sample_rate, sound.n_channels, subtype=subtype, format="WAV") as writer:
+            for block in itertools.chain([first], blocks):
+                writer.write(block)
+                n_frames += len(block)
+        return wav.getvalue(), n_frames / sound.sample_rate
 
 
 def main(arguments: list[str]) -> int:
@@ -116,13 +101,15 @@ def main(arguments: list[str]) -> int:
 def _classify(options: argparse.Namespace) -> int:
     address = Address(url=options.url, model=options.model, version=options.version, timeout_seconds=options.timeout)
     files = find_audio_files(options.paths)
-    writer: PredictionWriter = (options.writer or BarWriter)(sys.stdout, program=PROGRAM, top=options.top)
+    writer: PredictionWriter = (options.writer or BarWriter)(stream=sys.stdout, program=PROGRAM, top=options.top)
     status = 0
     with contextlib.closing(writer), contextlib.closing(connect(address)) as server:
-        client = Client(server, n_retries=options.retries)
         for file in files:
             try:
-                prediction = client.predict(file)
+                with file.opened() as opened:
+                    wav, seconds = wav_file(opened)
+                outputs = ask_patiently(functools.partial(server.ask, wav), n_retries=options.retries)
+                prediction = answered_prediction(outputs, seconds=seconds)
             except (UnusableAudioError, ServingError, OSError) as error:
                 status = 1
                 writer.fail(file.name, reason_of(error))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from keras_model.argument_types import folder, whole
 from keras_model.front_end import FrontEnd
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
-from keras_model.serving.serving_files import is_model_name, write_serving_files
+from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
 from tfrecords.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -81,15 +81,13 @@ def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str
     import tensorflow as tf
 
     from keras_model.serving.export_check import check_export
-    from keras_model.serving.saved_model import save_served_model
     from keras_model.serving.served_model import ServedModel
-    from keras_model.serving.warm_up import write_warm_up
 
     labels, asset = folder / LABELS_FILE, folder / FRONT_END_FILE
     labels.write_text("".join(f"{genre}\n" for genre in front_end.genres), encoding="utf-8")
     asset.write_text(front_end.to_json(), encoding="utf-8")
     saved = folder / "saved_model"
-    save_served_model(ServedModel(model, front_end, assets=(labels, asset), n_wanted=n_wanted), saved)
+    ServedModel(model, front_end, assets=(labels, asset), n_wanted=n_wanted).save(saved)
     with tf.device("CPU:0"):  # a GPU may round to TensorFloat-32, on both sides but not alike
         checked = check_export(saved, model, front_end, n_wanted=n_wanted)
     extra = saved / "assets.extra"

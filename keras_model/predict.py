@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,16 +10,13 @@ from tqdm import tqdm
 from keras_model.argument_types import whole
 from keras_model.front_end import FrontEnd
 from keras_model.native_stderr import native_stderr_dropped
-from keras_model.prediction.audio_files import find_audio_files
-from keras_model.prediction.file_predictions import Outcome, predict_files
-from keras_model.prediction.find_model import find_saved_model
-from keras_model.prediction.prediction_command import add_shared_arguments, exit_status, reason_of
-from keras_model.prediction.prediction_writers import BarWriter, PredictionWriter
-from keras_model.prediction.predictor import Predictor
-from keras_model.prediction.timeline_files import TimelineFiles
-from keras_model.printable_text import printable
+from keras_model.prediction.command import add_shared_arguments, exit_status, reason_of
+from keras_model.prediction.files import AudioFile, find_audio_files, timeline_paths
+from keras_model.prediction.model import Predictor, find_saved_model
+from keras_model.prediction.output import BarWriter, PredictionWriter, printable
+from keras_model.prediction.track import Prediction
 from keras_model.quiet import load_tensorflow
-from keras_model.track_prediction import Prediction
+from keras_model.run_folder import write_whole
 from tfrecords.errors import UsageError
 
 PROGRAM = "predict"
@@ -62,44 +58,47 @@ def _classify(options: argparse.Namespace) -> int:
         raise UsageError("the name of the model's folder must not be empty")
     model = find_saved_model(Path(options.model))
     files = find_audio_files(options.paths)
-    timelines = None if options.timeline is None else TimelineFiles(options.timeline, files)
+    pictures = [] if options.timeline is None else timeline_paths(options.timeline, files)
     load_tensorflow(verbose=options.verbose)
     predictor = Predictor.load(model)
     front_end = predictor.front_end
     if front_end.corpus.synthetic:
         print(f"{PROGRAM}: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     writer: PredictionWriter = (options.writer or BarWriter)(
-        sys.stdout, program=PROGRAM, genres=front_end.genres, synthetic=front_end.corpus.synthetic, top=options.top
+        stream=sys.stdout, program=PROGRAM, genres=front_end.genres, synthetic=front_end.corpus.synthetic, top=options.top
     )
-    failed = False
+    status = 0
     with nullcontext() if options.verbose else native_stderr_dropped():
-        outcomes = _with_progress(predict_files(predictor, files, n_chunks=options.chunks), len(files))
+        is_shown = len(files) > 1 and sys.stderr.isatty()
+        outcomes = predictor.predict_files(files, n_chunks=options.chunks)
+        outcomes = tqdm(outcomes, total=len(files), unit="file", file=sys.stderr, disable=not is_shown, leave=False)
         for number, (file, outcome) in enumerate(zip(files, outcomes, strict=True)):
             with tqdm.external_write_mode(file=sys.stdout):
                 if not isinstance(outcome, Prediction):
-                    failed = True
+                    status = 1
                     writer.fail(file.name, reason_of(outcome))
                     continue
                 writer.write(file.name, outcome)
-            if timelines and not _is_drawn(timelines, number, outcome, front_end):
-                failed = True
+                try:
+                    if pictures:
+                        draw_timeline(pictures[number], file, outcome, front_end)
+                except OSError as error:
+                    status = 1
+                    print(f"{PROGRAM}: {printable(str(pictures[number]))}: {reason_of(error)}", file=sys.stderr)
     writer.close()
-    return 1 if failed else 0
+    return status
 
 
-def _is_drawn(timelines: TimelineFiles, number: int, prediction: Prediction, front_end: FrontEnd) -> bool:
-    try:
-        timelines.draw(number, prediction, front_end)
-    except OSError as error:
-        with tqdm.external_write_mode(file=sys.stderr):
-            print(f"{PROGRAM}: {printable(str(timelines.paths[number]))}: {reason_of(error)}", file=sys.stderr)
-        return False
-    return True
+def draw_timeline(path: Path, file: AudioFile, prediction: Prediction, front_end: FrontEnd) -> None:
+    """Writes the picture of a file's genres over time.
 
+    Raises:
+        OSError: If it cannot be written.
+    """
+    from keras_model.prediction.timeline import timeline_png  # matplotlib takes a second to import
 
-def _with_progress(outcomes: Iterator[Outcome], n_files: int) -> Iterator[Outcome]:
-    is_shown = n_files > 1 and sys.stderr.isatty()
-    yield from tqdm(outcomes, total=n_files, unit="file", file=sys.stderr, disable=not is_shown, leave=False)
+    note = "model trained on SYNTHETIC audio" if front_end.corpus.synthetic else ""
+    write_whole(path, timeline_png(prediction, name=file.title, chunk_seconds=front_end.spec.min_seconds(1), note=note))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from keras_model.options import TrainOptions
-from keras_model.reports.comparable_runs import SummaryKind
+from keras_model.reports.run_statistics import SummaryKind
 from keras_model.run import train
 from keras_model.run_folder import OPTIONS_FILE, SUMMARY_FILE, RunRecord
 from tfrecords.manifest import Manifest
@@ -54,13 +54,13 @@ def _parts(options: TrainOptions) -> Iterator[TrainOptions]:
 
 def _sum_up(options: TrainOptions, parts: list[TrainOptions]) -> None:
     # They draw, and load matplotlib for it.
+    from keras_model.reports.comparison import summary_text
+    from keras_model.reports.report import write_summary
     from keras_model.reports.run_statistics import summarise
-    from keras_model.reports.summary_report import write_summary
-    from keras_model.reports.tables import to_text
     from keras_model.summary import by_network
 
     groups = by_network([part.output for part in parts])
     kind: SummaryKind = "folds" if options.folds else "runs"
     report = write_summary(groups, kind=kind, folder=options.output)
-    print(f"\n{to_text(summarise(groups, kind=kind))}")
+    print(f"\n{summary_text(summarise(groups, kind=kind))}")
     print(f"\nReport   {report}\nSummary  {options.output / SUMMARY_FILE}")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_model.recipes import PAPER
-from keras_model.reports.comparable_runs import kind_of
-from keras_model.reports.comparison import network_title
+from keras_model.reports.comparison import network_title, summary_text
+from keras_model.reports.run_statistics import kind_of, summarise
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
 from tfrecords.errors import UsageError
 
@@ -79,15 +79,13 @@ def main(arguments: list[str]) -> int:
         groups = by_network(options.runs)
         kind = kind_of(groups)
         # matplotlib takes a second to load: it comes after the runs have been looked at.
-        from keras_model.reports.run_statistics import summarise
-        from keras_model.reports.summary_report import write_summary
-        from keras_model.reports.tables import to_text
+        from keras_model.reports.report import write_summary
 
         report = write_summary(groups, kind=kind, folder=options.output)
     except (UsageError, OSError) as error:
         print(f"summary: {error}", file=sys.stderr)
         return 2
-    print(to_text(summarise(groups, kind=kind)))
+    print(summary_text(summarise(groups, kind=kind)))
     print(f"\nReport   {report}\nSummary  {options.output / SUMMARY_FILE}")
     return 0
 

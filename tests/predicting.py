@@ -8,14 +8,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
-from keras_model.prediction.find_model import find_saved_model
-from keras_model.prediction.predictor import Predictor
-from tests.conftest import SAMPLE_RATE, synthetic_track
+from keras_model.front_end import FrontEnd
+from keras_model.prediction.model import Predictor, find_saved_model
+from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
+from tfrecords.corpus import CorpusInfo
+from tfrecords.log_mel_spec import LogMelSpec
 
 load_once = functools.cache(Predictor.load)
+
+
+class SamePredictor(Predictor):
+    """Gives every chunk the same probabilities, without a network."""
+
+    def __init__(self, shares: tuple[float, ...] = (0.2, 0.5, 0.3), *, spec: LogMelSpec | None = None) -> None:
+        corpus = CorpusInfo(name="x")
+        super().__init__(None, FrontEnd(spec=spec or LogMelSpec(), genres=GENRES, corpus=corpus, fingerprint="x"))
+        self._shares = np.array(shares, np.float32)
+
+    def probabilities(self, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.tile(self._shares, (len(log_mels), 1))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What tests of serving share: a reloaded model, WAV bytes, and what the pipeline's front end gives for them."""
 
+import functools
 import io
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,8 @@ import soundfile
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.chunk_choice import chosen_chunks
 from keras_model.front_end import FrontEnd
-from keras_model.track_prediction import Prediction
+from keras_model.prediction.track import Prediction, chosen_chunks
 from keras_model.training.fit import load_model
 from tests.conftest import SAMPLE_RATE
 from tfrecords.audio import decode_audio
@@ -34,6 +34,9 @@ def wav(waveform: NDArray[Any], sample_rate: int = SAMPLE_RATE, *, subtype: str 
     return file.getvalue()
 
 
+load_model_once = functools.cache(load_model)
+
+
 def by_pipeline(run: Path, data: bytes, *, n_wanted: int | None = None) -> Prediction:
     """What the run's Keras model says of a file, with the pipeline's own decoding, resampling and front end."""
     front_end = front_end_of(run)
@@ -41,8 +44,13 @@ def by_pipeline(run: Path, data: bytes, *, n_wanted: int | None = None) -> Predi
     waveform = decode_audio(data, sample_rate=spec.sample_rate).waveform
     starts = chosen_chunks(spec.n_candidate_chunks(len(waveform)), n_wanted) * spec.chunk_step
     features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
-    probabilities = np.asarray(load_model(run / "model.keras")(features[..., np.newaxis], training=False))
-    return Prediction.from_chunks(front_end.genres, probabilities, starts / spec.sample_rate, len(waveform) / spec.sample_rate)
+    probabilities = np.asarray(load_model_once(run / "model.keras")(features[..., np.newaxis], training=False))
+    return Prediction(
+        genres=front_end.genres,
+        chunk_probabilities=probabilities,
+        chunk_start_seconds=starts / spec.sample_rate,
+        seconds=len(waveform) / spec.sample_rate,
+    )
 
 
 def rows(answer: dict[str, tf.Tensor]) -> list[dict[str, Any]]:

@@ -51,7 +51,6 @@ class ServingServer:
         failures: For each request in turn, a status to refuse with.
         resets: For how many REST requests the connection is reset.
         cuts: For how many REST requests the connection is closed after half of the answer.
-        trickles: For how many REST requests the answer comes a byte at a time.
         pages: For each REST request in turn, the status of an HTML page, as a proxy answers with.
         n_requests: How many came, of both kinds.
     """
@@ -63,7 +62,6 @@ class ServingServer:
     failures: list[grpc.StatusCode] = field(default_factory=list)
     resets: int = 0
     cuts: int = 0
-    trickles: int = 0
     pages: list[int] = field(default_factory=list)
     n_requests: int = 0
 
@@ -177,13 +175,6 @@ class _Handler(BaseHTTPRequestHandler):
             serving.cuts -= 1
             self.close_connection = True
             body = body[: len(body) // 2]
-        if serving.trickles:
-            serving.trickles -= 1
-            self.close_connection = True
-            for place in range(len(body)):
-                self.wfile.write(body[place : place + 1])
-                time.sleep(0.02)
-            return
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name that http.server gives it)

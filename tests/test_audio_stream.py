@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_model.chunk_choice import chosen_chunks
-from keras_model.prediction.chunk_stream import LogMelBlock, log_mel_blocks
+from keras_model.prediction.chunks import LogMelBlock, log_mel_blocks
+from keras_model.prediction.track import chosen_chunks
 from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track, tone
+from tests.predicting import SamePredictor
 from tests.test_audio import encoded, lying_flac
 from tfrecords.audio import UnusableAudioError, decode_audio, open_audio_file
 from tfrecords.audio_stream import announced_samples, waveform_blocks
@@ -35,11 +36,8 @@ def flac_of_unknown_length(samples: np.ndarray) -> bytes:
     return bytes(data)
 
 
-def last_pass(data: bytes, *, spec: LogMelSpec = SPEC, n_chunks: int | None = None) -> list[LogMelBlock]:
-    blocks = list(log_mel_blocks(io.BytesIO(data), spec=spec, n_chunks=n_chunks))
-    firsts = [number for number, block in enumerate(blocks) if block.is_first]
-    assert firsts[0] == 0
-    return blocks[firsts[-1] :]
+def blocks_of(data: bytes, *, spec: LogMelSpec = SPEC, wanted: np.ndarray | None = None) -> list[LogMelBlock]:
+    return list(log_mel_blocks(io.BytesIO(data), spec=spec, wanted=wanted))
 
 
 @pytest.fixture
@@ -129,9 +127,10 @@ def test_flac_of_unknown_length_is_read_to_its_end() -> None:
 def test_chunks_of_blocks_are_those_of_the_whole(chunk_step: int, n_chunks: int | None) -> None:
     spec = dataclasses.replace(SPEC, chunk_step=chunk_step)
     data = encoded(noise(7 * 44100 + 13, 2), sample_rate=44100)
-    blocks = last_pass(data, spec=spec, n_chunks=n_chunks)
     waveform = decode_audio(data, sample_rate=SAMPLE_RATE).waveform
-    starts = chosen_chunks(spec.n_candidate_chunks(len(waveform)), n_chunks) * chunk_step
+    chosen = chosen_chunks(spec.n_candidate_chunks(len(waveform)), n_chunks)
+    blocks = blocks_of(data, spec=spec, wanted=chosen if n_chunks else None)
+    starts = chosen * chunk_step
     np.testing.assert_array_equal(np.concatenate([block.starts for block in blocks]), starts)
     expected = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
     np.testing.assert_array_equal(np.concatenate([block.log_mels for block in blocks]), expected)
@@ -148,9 +147,10 @@ def cut_mp3() -> bytes:
 def test_chunks_are_spread_over_what_is_there_and_not_over_what_a_header_says(data: bytes) -> None:
     n_samples = len(decode_audio(data, sample_rate=SAMPLE_RATE).waveform)
     assert n_samples != announced_samples(io.BytesIO(data), sample_rate=SAMPLE_RATE)
-    blocks = last_pass(data, n_chunks=2)
+    prediction = SamePredictor().predict(data, n_chunks=2)
     expected = chosen_chunks(SPEC.n_candidate_chunks(n_samples), 2) * SPEC.chunk_step
-    np.testing.assert_array_equal(np.concatenate([block.starts for block in blocks]), expected)
+    np.testing.assert_array_equal(prediction.chunk_start_seconds, expected / SAMPLE_RATE)
+    assert prediction.seconds == n_samples / SAMPLE_RATE
 
 
 @pytest.mark.parametrize(("peak", "is_silent"), [(0.0, True), (0.49 / 32768, True), (0.5 / 32768, False)])
@@ -162,29 +162,23 @@ def test_a_file_is_silent_only_if_none_of_its_samples_is_heard(peak: float, is_s
     data = encoded(samples, subtype="FLOAT")
     if is_silent:
         with pytest.raises(UnusableAudioError, match="is silent: no sample reaches half a step of 16 bits"):
-            last_pass(data)
+            blocks_of(data)
     else:
-        assert sum(len(block.starts) for block in last_pass(data)) == 3
+        assert sum(len(block.starts) for block in blocks_of(data)) == 3
 
 
 def test_a_file_shorter_than_a_chunk_is_named() -> None:
     with pytest.raises(UnusableAudioError, match=r"too short: 0\.41 s, need 0\.93 s"):
-        last_pass(encoded(tone(440.0, seconds=9000 / SAMPLE_RATE)))
+        blocks_of(encoded(tone(440.0, seconds=9000 / SAMPLE_RATE)))
 
 
 _MEASURE = """
 import resource, sys
-from types import SimpleNamespace
-import numpy as np
-from keras_model.prediction.audio_files import AudioFile
-from keras_model.prediction.file_predictions import predict_files
-from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import LogMelSpec
+from keras_model.prediction.files import AudioFile
+from tests.predicting import SamePredictor
 
-front_end = SimpleNamespace(spec=LogMelSpec(), genres=("a", "b", "c"), corpus=CorpusInfo(name="x"))
-predictor = SimpleNamespace(front_end=front_end, probabilities=lambda chunks: np.full((len(chunks), 3), 1 / 3, np.float32))
 for path in sys.argv[1:]:
-    (prediction,) = predict_files(predictor, [AudioFile(name=path)])
+    (prediction,) = SamePredictor().predict_files([AudioFile(name=path)])
     print(prediction.n_chunks, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

@@ -19,11 +19,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from keras_model import export
-from keras_model.export import export_model
+from keras_model.prediction.model import load_saved_model
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import ExportError
 from keras_model.serving.export_check import check_decisions, check_export
-from keras_model.serving.saved_model import load_saved_model
 from keras_model.serving.serving_files import write_serving_files
 from keras_model.training.fit import load_model
 from tests.conftest import GENRES, REPOSITORY, synthetic_track
@@ -31,24 +30,23 @@ from tests.served import by_pipeline, front_end_of, rows, version_of, wav
 from tfrecords.log_mel import log_mel
 
 
-def exported(run: Path, folder: Path, **options: Any) -> Path:
-    return export_model(load_model(run / "model.keras"), front_end_of(run), folder=folder, **options)
-
-
 @pytest.fixture(scope="module")
 def exports(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with versions 1 and 8 of one model and a second model of 2 chunks a track."""
+    """A folder with two models, one with a version 8 of two chunks a track, which a user made whose umask is strict."""
     folder = tmp_path_factory.mktemp("served") / "models"
     shutil.copytree(run / "export", folder)
+    shutil.copytree(run / "export" / "genres", folder / "another")
     (folder / "genres" / "7").mkdir()
-    assert exported(run, folder) == folder / "genres" / "8"
-    assert export.main([str(run), "--to", str(folder), "--name", "two-chunks", "--chunks", "2"]) == 0
+    umask = os.umask(0o077)
+    try:
+        assert export.main([str(run), "--to", str(folder), "--chunks", "2"]) == 0
+    finally:
+        os.umask(umask)
     return folder
 
 
 def test_versions_are_numbered_and_never_overwritten(exports: Path) -> None:
     assert sorted(path.name for path in (exports / "genres").iterdir()) == ["1", "7", "8"]
-    assert [path.name for path in (exports / "two-chunks").iterdir()] == ["1"]
 
 
 def test_a_version_has_labels_and_spec_and_the_result_of_its_check(run: Path, exports: Path) -> None:
@@ -70,8 +68,8 @@ def test_models_config_names_every_model(exports: Path) -> None:
     config = text_format.Parse((exports / "models.config").read_text(), model_server_config_pb2.ModelServerConfig())
     models = {model.name: (model.base_path, model.model_platform) for model in config.model_config_list.config}
     assert models == {
+        "another": ("/models/another", "tensorflow"),
         "genres": ("/models/genres", "tensorflow"),
-        "two-chunks": ("/models/two-chunks", "tensorflow"),
     }
 
 
@@ -123,21 +121,17 @@ def test_the_method_names_are_those_that_tf_serving_looks_for(exports: Path) -> 
 
 def test_as_many_chunks_as_asked_for(run: Path, exports: Path) -> None:
     file = wav(synthetic_track("ticks", 3, seconds=5.0))
-    (row,) = rows(load_saved_model(exports / "two-chunks" / "1").signatures["classify_audio"](audio=tf.constant([file])))
+    (row,) = rows(load_saved_model(exports / "genres" / "8").signatures["classify_audio"](audio=tf.constant([file])))
     expected = by_pipeline(run, file, n_wanted=2)
     assert row["n_chunks"] == expected.n_chunks == 2
     np.testing.assert_allclose(row["chunk_start_seconds"], expected.chunk_start_seconds, rtol=1e-6)
     np.testing.assert_allclose(row["probabilities"], expected.probabilities, atol=1e-4)
 
 
-def test_it_loads_from_a_read_only_folder_as_another_user(run: Path, tmp_path: Path) -> None:
+def test_what_an_export_writes_is_readable_by_everyone(exports: Path) -> None:
     """TF Serving's container runs as it likes, over a volume that is mounted read-only; whatever the umask of who exports."""
-    umask = os.umask(0o077)
-    try:
-        exports = exported(run, tmp_path / "models").parent.parent
-    finally:
-        os.umask(umask)
-    for path in (exports, *exports.rglob("*")):
+    version = exports / "genres" / "8"
+    for path in (exports / "models.config", version, *version.rglob("*")):
         mode = path.stat().st_mode
         assert mode & stat.S_IROTH, path
         assert not path.is_dir() or mode & stat.S_IXOTH, path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_model.prediction.find_model import find_saved_model
+from keras_model.prediction.model import find_saved_model
 from tfrecords.errors import UsageError
 
 

@@ -18,9 +18,9 @@ ALLOWED_WITHIN: dict[str, set[str]] = {
     "networks": set(),
     "training": {"networks"},
     "reports": set(),
-    "serving": set(),
-    "serving_client": set(),
-    "prediction": {"serving"},
+    "prediction": set(),
+    "serving": {"prediction"},
+    "serving_client": {"prediction"},
 }
 
 

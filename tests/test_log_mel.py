@@ -92,7 +92,7 @@ def test_agrees_with_librosa(name: str) -> None:
 def test_the_served_graph_agrees(name: str) -> None:
     import tensorflow as tf
 
-    from keras_model.serving.log_mel_graph import log_mel_graph
+    from keras_model.serving.front_end_graph import log_mel_graph
 
     spec = VARIANTS[name]
     chunks = signals(spec)

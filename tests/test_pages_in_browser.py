@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from keras_model.reports.report import write_report
-from keras_model.reports.summary_report import write_summary
+from keras_model.reports.report import write_report, write_summary
 from tests.run_metrics import by_number, metrics_of
 from tests.tiny_dataset import TinyDataset
 from tests.waiting import HANG_SECONDS

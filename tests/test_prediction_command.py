@@ -7,22 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
 import pytest
 
 from keras_model import predict
-from keras_model.prediction.audio_files import AudioFile, find_audio_files
-from keras_model.prediction.file_predictions import predict_files
-from keras_model.prediction.prediction_command import exit_status
-from keras_model.prediction.timeline_files import TimelineFiles
-from keras_model.track_prediction import Prediction
+from keras_model.prediction.command import exit_status
+from keras_model.prediction.files import AudioFile, find_audio_files, timeline_paths
+from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
-from tests.predicting import write_song
+from tests.predicting import SamePredictor, write_song
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import LogMelSpec
 
 TOO_LONG = "x" * 300  # for any file system
 
@@ -68,7 +63,7 @@ def test_a_file_named_like_standard_input(tmp_path: Path, monkeypatch: pytest.Mo
     assert file == AudioFile(name="./-")
     with file.opened() as opened:
         assert opened.read() == b"sound"
-    assert TimelineFiles("folder", [file]).paths == [Path("folder/-.png")]
+    assert timeline_paths("folder", [file]) == [Path("folder/-.png")]
 
 
 def test_names_that_are_too_long(tmp_path: Path) -> None:
@@ -77,7 +72,7 @@ def test_names_that_are_too_long(tmp_path: Path) -> None:
         pass
     for out, message in ((f"{TOO_LONG}/", "cannot be made: File name too long"), (f"{TOO_LONG}/x.png", "there is no folder")):
         with pytest.raises(UsageError, match=message):
-            TimelineFiles(f"{tmp_path}/{out}", [file])
+            timeline_paths(f"{tmp_path}/{out}", [file])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +89,9 @@ class SlowFile(AudioFile):
 
 
 def test_a_file_does_not_wait_for_those_behind_it(tmp_path: Path) -> None:
-    front_end = SimpleNamespace(spec=LogMelSpec(), genres=GENRES)
-    shares = np.array([0.2, 0.5, 0.3], np.float32)
-    predictor: Any = SimpleNamespace(front_end=front_end, probabilities=lambda chunks: np.tile(shares, (len(chunks), 1)))
     song = str(write_song(tmp_path / "song.wav"))
     slow = SlowFile(name=song)
-    outcomes = predict_files(predictor, [AudioFile(name=song), slow])
+    outcomes = SamePredictor((0.2, 0.5, 0.3)).predict_files([AudioFile(name=song), slow])
     first = next(outcomes)
     slow.told.set()
     for outcome in (first, *outcomes):

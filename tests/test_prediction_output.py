@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from keras_model import predict
 from keras_model.prediction import timeline
-from keras_model.prediction.audio_files import AudioFile
-from keras_model.prediction.prediction_writers import BarWriter, CsvWriter
-from keras_model.prediction.timeline_files import TimelineFiles
-from keras_model.track_prediction import Prediction
+from keras_model.prediction.files import AudioFile, timeline_paths
+from keras_model.prediction.output import BarWriter, CsvWriter
+from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError
@@ -23,7 +23,11 @@ from tfrecords.log_mel_spec import LogMelSpec
 
 def prediction(rows: list[list[float]]) -> Prediction:
     starts = np.arange(0.0, 10.0 * len(rows), 10.0, dtype=np.float64)
-    return Prediction.from_chunks(GENRES, np.array(rows, np.float32), starts, float(len(rows) * 10))
+    return prediction_of(np.array(rows, np.float32), starts)
+
+
+def prediction_of(rows: np.ndarray, starts: np.ndarray) -> Prediction:
+    return Prediction(genres=GENRES, chunk_probabilities=rows, chunk_start_seconds=starts, seconds=10.0 * len(rows))
 
 
 # By summed probability "hum", by votes "noise".
@@ -32,7 +36,7 @@ SPLIT = [[0.9, 0.1, 0.0], [0.3, 0.5, 0.2], [0.4, 0.6, 0.0]]
 
 def test_a_prediction_decides_by_sum_and_by_votes() -> None:
     found = prediction(SPLIT)
-    assert (found.genre, found.genre_index, found.genre_majority, found.n_chunks) == ("hum", 0, "noise", 3)
+    assert (found.genre, found.genre_majority, found.n_chunks) == ("hum", "noise", 3)
     assert found.votes.tolist() == [1, 2, 0]
     assert found.probabilities.dtype == np.float64
     assert found.confidence == pytest.approx(1.6 / 3)
@@ -46,25 +50,25 @@ def test_a_tie_of_votes_goes_to_the_higher_sum() -> None:
 
 def test_shapes_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match=r"must have the shape \(n_chunks, n_genres\) = \(2, 3\), got \(4, 3\)"):
-        Prediction.from_chunks(GENRES, np.zeros((4, 3), np.float32), np.zeros(2), None)
+        prediction_of(np.zeros((4, 3), np.float32), np.zeros(2))
 
 
 def test_bars_say_where_the_majority_votes_otherwise() -> None:
     stream = io.StringIO()
-    BarWriter(stream, program="x", top=1).write("a.wav", prediction(SPLIT))
+    BarWriter(stream=stream, program="x", top=1).write("a.wav", prediction(SPLIT))
     assert stream.getvalue() == f"a.wav: hum 53.3% (majority vote: noise)\n  hum    53.3% {'█' * 21}\n"
 
 
 def test_bars_on_a_terminal_that_has_no_blocks() -> None:
     data = io.BytesIO()
     stream = io.TextIOWrapper(data, encoding="ascii")
-    BarWriter(stream, program="x", top=1).write("a.wav", prediction(SPLIT))
+    BarWriter(stream=stream, program="x", top=1).write("a.wav", prediction(SPLIT))
     assert data.getvalue().decode("ascii").endswith(f"  hum    53.3% {'#' * 21}\n")
 
 
 def test_csv_that_learns_the_genres_from_the_first_prediction(capsys: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
-    writer = CsvWriter(stream, program="x")
+    writer = CsvWriter(stream=stream, program="x")
     writer.fail("a.wav", "is busy")
     assert stream.getvalue() == ""
     writer.write("b.wav", prediction(SPLIT))
@@ -80,7 +84,7 @@ def test_csv_that_learns_the_genres_from_the_first_prediction(capsys: pytest.Cap
 
 def test_csv_of_failures_alone() -> None:
     stream = io.StringIO()
-    writer = CsvWriter(stream, program="x", errors=io.StringIO())
+    writer = CsvWriter(stream=stream, program="x")
     writer.fail("a.wav", "is busy")
     writer.close()
     assert stream.getvalue() == "file,genre,confidence,genre_majority,n_chunks,seconds,error\na.wav,,,,,,is busy\n"
@@ -91,7 +95,7 @@ def front_end(*, synthetic: bool = False) -> Any:
 
 
 def test_a_timeline_is_drawn(tmp_path: Path) -> None:
-    TimelineFiles(str(tmp_path / "x.png"), [AudioFile(name="a.wav")]).draw(0, prediction(SPLIT), front_end())
+    predict.draw_timeline(tmp_path / "x.png", AudioFile(name="a.wav"), prediction(SPLIT), front_end())
     picture = imread(tmp_path / "x.png")  # (height, width, 4)
     assert picture.shape[1] == 1800
     assert picture[..., :3].std() > 0.05
@@ -123,16 +127,17 @@ def test_a_timeline_says_that_a_model_is_of_synthetic_audio(tmp_path: Path, monk
         draw(*arguments, **texts)
 
     monkeypatch.setattr(timeline, "_title", noted)
-    files = TimelineFiles(f"{tmp_path}/new/folder/", [AudioFile(name="b/a.wav")])
-    files.draw(0, prediction(SPLIT), front_end(synthetic=True))
-    files.draw(0, prediction(SPLIT), front_end())
+    file = AudioFile(name="b/a.wav")
+    (path,) = timeline_paths(f"{tmp_path}/new/folder/", [file])
+    predict.draw_timeline(path, file, prediction(SPLIT), front_end(synthetic=True))
+    predict.draw_timeline(path, file, prediction(SPLIT), front_end())
     assert titles == [{"name": "a.wav", "note": "model trained on SYNTHETIC audio"}, {"name": "a.wav", "note": ""}]
     assert (tmp_path / "new" / "folder" / "a.png").is_file()
 
 
 def test_files_of_one_name_get_different_pictures(tmp_path: Path) -> None:
     names = ["a/x.wav", "b/x.wav", "c/X.mp3", "x-2.wav", "-", "y\n.wav", "é" * 120 + ".wav"]
-    paths = TimelineFiles(str(tmp_path), [AudioFile(name=name, is_standard_input=name == "-") for name in names]).paths
+    paths = timeline_paths(str(tmp_path), [AudioFile(name=name, is_standard_input=name == "-") for name in names])
     assert [path.name for path in paths[:6]] == ["x.png", "x-2.png", "X-3.png", "x-2-2.png", "standard input.png", "y\\n.png"]
     assert len(paths[6].name.encode()) == 204
     assert {path.parent for path in paths} == {tmp_path}
@@ -147,5 +152,5 @@ def test_where_timelines_cannot_lie(tmp_path: Path) -> None:
     ):
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match=message) as error:
-            TimelineFiles(f"{tmp_path}/{out}", [AudioFile(name="a.wav")] * n_files)
+            timeline_paths(f"{tmp_path}/{out}", [AudioFile(name="a.wav")] * n_files)
         assert len(str(error.value).splitlines()) == 1

@@ -39,17 +39,25 @@ def report_of(tiny: TinyDataset, metrics: dict[str, Any], folder: Path) -> Page:
     return Page(write_report(metrics, folder=folder, data=tiny.folder, manifest=tiny.manifest))
 
 
+@pytest.fixture(scope="module")
+def run_folder(tiny: TinyDataset, metrics: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with its report."""
+    folder = tmp_path_factory.mktemp("report")
+    report_of(tiny, metrics, folder)
+    return folder
+
+
 def words(page: Page) -> str:
     return " ".join(page.text.split())
 
 
-def test_the_page_stands_alone_and_each_figure_is_a_file_too(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
-    page = report_of(tiny, metrics, tmp_path / "run")
+def test_the_page_stands_alone_and_each_figure_is_a_file_too(run_folder: Path) -> None:
+    page = Page(run_folder / "report.html")
     assert page.loads == []
     assert page.links == []
     assert "" not in page.pictures
     assert page.tags.count("img") == len(page.pictures)
-    files = {path.stem: path.read_bytes() for path in (tmp_path / "run" / "figures").iterdir()}
+    files = {path.stem: path.read_bytes() for path in (run_folder / "figures").iterdir()}
     assert files.keys() == FIGURES | SPECTROGRAMS
     assert {files[name] for name in FIGURES} <= set(page.pictures.values())
     for png in files.values():
@@ -156,9 +164,7 @@ def test_only_gtzan_is_called_gtzan() -> None:
     assert "the split here is stratified" in note
 
 
-def test_the_table_has_all_that_was_published_apart_from_the_run(
-    tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_table_has_all_that_was_published_apart_from_the_run(metrics: dict[str, Any], run_folder: Path) -> None:
     table = comparison.of_run(metrics)
     (heading, published), (ours, rows) = table.parts
     assert (heading, ours) == ("Published, on GTZAN", "Here, on tiny (SYNTHETIC)")
@@ -166,7 +172,7 @@ def test_the_table_has_all_that_was_published_apart_from_the_run(
     ((row,),) = rows
     assert (row.label, row.epochs) == ("shallow", 3)
     assert row.accuracies["raw"].mean == pytest.approx(100 * metrics["final"]["raw"])
-    page = words(report_of(tiny, metrics, tmp_path / "run"))
+    page = words(Page(run_folder / "report.html"))
     assert page.index("Published, on GTZAN") < page.index("67.49") < page.index("Here, on tiny (SYNTHETIC)")
     for result in PUBLISHED:
         for value in (result.raw, result.maximum, result.majority):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.serving.resampling_graph import ratio_of_rates, resample_graph
+from keras_model.serving.front_end_graph import ratio_of_rates, resample_graph
 from tfrecords.audio import SAMPLE_RATES_HZ
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import PRESETS
@@ -84,7 +84,7 @@ def test_the_rate_itself_changes_nothing() -> None:
 
 @given(rate=st.integers(*SAMPLE_RATES_HZ))
 def test_the_ratio_of_any_two_rates_is_exact_or_near(rate: int) -> None:
-    ratio = ratio_of_rates(tf.constant(rate, tf.int64), tf.constant(RATE, tf.int64))
+    ratio = ratio_of_rates(tf.constant(rate, tf.int64), RATE)
     numerator, denominator = map(int, ratio)
     assert 0 < numerator * denominator <= 1_000_000
     exact = fractions.Fraction(rate, RATE)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_model.evaluation.votes import vote
-from keras_model.serving.saved_model import load_saved_model
+from keras_model.prediction.model import load_saved_model
 from keras_model.serving.served_model import ServedModel
 from keras_model.training.fit import load_model
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track, tone

@@ -14,10 +14,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from keras_model import client
-from keras_model.serving.saved_model import load_saved_model
-from keras_model.serving_client.answer import answered_prediction
-from keras_model.serving_client.grpc_messages import predict_outputs, predict_request
-from keras_model.serving_client.protocol import Address, ServingError
+from keras_model.prediction.model import load_saved_model
+from keras_model.serving_client.protocol import Address, ServingError, answered_prediction
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tests.served import front_end_of, version_of, wav
 from tests.serving_batches import Batching
@@ -109,9 +107,9 @@ def test_a_bad_file_in_a_merged_batch_touches_no_other(servable: Servable, proto
     for data, answer in zip(requests_of_one_batch, answers, strict=True):
         if data not in alone:
             with pytest.raises(ServingError, match="RIFF|WAV|decode"):
-                answered_prediction(answer, seconds=None)
+                answered_prediction(answer, seconds=2.0)
             continue
-        expected, merged = (answered_prediction(one, seconds=None) for one in (alone[data], answer))
+        expected, merged = (answered_prediction(one, seconds=2.0) for one in (alone[data], answer))
         assert merged.genre == expected.genre
         np.testing.assert_allclose(merged.chunk_probabilities, expected.chunk_probabilities, atol=1e-6)
         np.testing.assert_array_equal(merged.chunk_start_seconds, expected.chunk_start_seconds)
@@ -204,30 +202,6 @@ def test_the_server_tells_the_signatures(stub: Any) -> None:
     signatures = get_model_metadata_pb2.SignatureDefMap()
     stub.GetModelMetadata(request).metadata["signature_def"].Unpack(signatures)
     assert {"serving_default", "classify_waveform", "classify_audio", "classify_examples"} <= set(signatures.signature_def)
-
-
-def test_messages_are_tensorflow_serving_s() -> None:
-    request = predict_request(model="m", version=3, signature="s", name="audio", data=b"\0\xff")
-    expected = predict_pb2.PredictRequest()
-    expected.model_spec.name, expected.model_spec.signature_name, expected.model_spec.version.value = "m", "s", 3
-    expected.inputs["audio"].CopyFrom(tf.make_tensor_proto([b"\0\xff"]))
-    assert predict_pb2.PredictRequest.FromString(request) == expected
-    values = {
-        "packed": np.arange(6, dtype=np.float32).reshape(2, 3),
-        "texts": np.array([[b"a", b"\xff"]], dtype=object),
-        "alike": np.full((4,), 7, dtype=np.int64),
-        "none": np.zeros((0, 3), np.int32),
-    }
-    response = predict_pb2.PredictResponse(outputs={name: tf.make_tensor_proto(value) for name, value in values.items()})
-    response.outputs["alike"].ClearField("tensor_content")
-    response.outputs["alike"].int64_val[:] = [7]  # the rest is like the last one
-    outputs = predict_outputs(response.SerializeToString())
-    assert set(outputs) == set(values)
-    for name, value in values.items():
-        np.testing.assert_array_equal(outputs[name], value)
-    unknown = predict_pb2.PredictResponse(outputs={"x": tf.make_tensor_proto([True])})
-    with pytest.raises(ValueError, match="output 'x' has the type 10"):
-        predict_outputs(unknown.SerializeToString())
 
 
 @BOTH

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_model import summary
-from keras_model.reports.comparable_runs import Groups, check_comparable, kind_of
+from keras_model.reports.comparison import of_summary, summary_text
 from keras_model.reports.published import PUBLISHED
-from keras_model.reports.run_statistics import summarise
-from keras_model.reports.summary_report import write_summary
-from keras_model.reports.tables import comparisons, to_text
+from keras_model.reports.report import write_summary
+from keras_model.reports.run_statistics import Groups, check_comparable, kind_of, summarise
 from tests.html_page import Page
 from tests.run_metrics import by_number, metrics_of, truth
 from tests.tiny_dataset import GENRES, TinyDataset
@@ -89,13 +88,13 @@ def test_folds_are_pooled_over_all_tracks_too(folds: Groups) -> None:
     assert network["epochs"][0]["maximum"]["mean"] == pytest.approx(np.mean([final["maximum"] for final in finals]))
     assert pooled["maximum"] != pytest.approx(network["epochs"][0]["maximum"]["mean"])
     np.testing.assert_array_equal(pooled["raw_confusion"], np.sum([final["raw_confusion"] for final in finals], axis=0))
-    table = comparisons(summarise(folds, kind="folds"))["without_batch_normalisation"]
+    table = of_summary(summarise(folds, kind="folds"))["without_batch_normalisation"]
     assert [row.label for row in table.rows] == ["shallow, mean of 3 folds", "shallow, 30 tracks pooled"]
     assert table.rows[1].accuracies["maximum"].mean == pytest.approx(100 * weighted)
 
 
 def test_tables_have_the_published_rows_of_their_kind(groups: Groups) -> None:
-    text = to_text(summarise(groups, kind="runs"))
+    text = summary_text(summarise(groups, kind="runs"))
     without, with_norm = text.split("With batch normalisation")
     for result in PUBLISHED:
         part = with_norm if result.batchnorm else without
@@ -115,8 +114,8 @@ def test_tables_have_the_published_rows_of_their_kind(groups: Groups) -> None:
 
 
 def test_only_tables_with_rows_of_ones_own_are_made(groups: Groups) -> None:
-    assert list(comparisons(summarise({"x": groups["shallow"]}, kind="runs"))) == ["without_batch_normalisation"]
-    (row,) = comparisons(summarise({"x": groups["shallow"][:1]}, kind="runs"))["without_batch_normalisation"].rows
+    assert list(of_summary(summarise({"x": groups["shallow"]}, kind="runs"))) == ["without_batch_normalisation"]
+    (row,) = of_summary(summarise({"x": groups["shallow"][:1]}, kind="runs"))["without_batch_normalisation"].rows
     assert row.label == "x, one run"
     assert "±" not in row.accuracies["raw"].text()
 

@@ -24,18 +24,12 @@ from tests.wav_files import (
 
 DATA = chunk(b"data", PCM)
 LIST = chunk(b"LIST", b"INFOISFT\x04\0\0\0abcd")
-SWAPPED = np.frombuffer(PCM, "<i2").astype(">i2").tobytes()
 UNKNOWN = 0xFFFFFFFF
 TWENTY_FOUR = np.random.default_rng(3).integers(-(2**22), 2**22, 3000).astype("<i4")
 
 
 def packed(samples: NDArray[np.int32]) -> bytes:
     return samples.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-
-
-def in_four_bytes(body: bytes) -> bytes:
-    """24-bit samples of which the header says that they have four bytes each."""
-    return wav(fmt(bits=24, frame_bytes=4), chunk(b"data", body))
 
 
 @pytest.mark.parametrize(
@@ -59,19 +53,13 @@ def in_four_bytes(body: bytes) -> bytes:
         pytest.param(wav(fmt(channels=2), DATA)[:-2], (RAMP[0:48:2] + RAMP[1:48:2]) / 2, id="cut within a frame"),
         pytest.param(wav(fmt(extra=b"\0\0"), DATA), RAMP, id="fmt of 18 bytes"),
         pytest.param(wav(fmt(extra=b"\0"), DATA), RAMP, id="fmt of 17 bytes"),
-        pytest.param(wav(fmt(frame_bytes=0), DATA), RAMP, id="no bytes a frame"),
-        pytest.param(wav(fmt(frame_bytes=7), DATA), RAMP, id="wrong bytes a frame"),
         pytest.param(wav(fmt(bits=12), DATA), RAMP, id="12 bit"),
         pytest.param(wav(fmt(bits=20), chunk(b"data", packed(TWENTY_FOUR))), TWENTY_FOUR / 2**23, id="20 bit"),
         pytest.param(wav(extensible(), DATA), RAMP, id="extensible"),
         pytest.param(wav(extensible(guid=AMBISONIC), DATA), RAMP, id="ambisonic"),
-        pytest.param(wav(fmt(order=">"), chunk(b"data", SWAPPED, order=">"), form=b"RIFX"), RAMP, id="RIFX"),
-        pytest.param(wav(extensible(order=">"), chunk(b"data", SWAPPED, order=">"), form=b"RIFX"), RAMP, id="RIFX, extensible"),
         pytest.param(wav(ds64(100), fmt(), chunk(b"data", PCM, size=UNKNOWN), LIST, form=b"RF64"), RAMP, id="RF64"),
         pytest.param(wav(ds64(2**62), fmt(), chunk(b"data", PCM, size=UNKNOWN), form=b"RF64"), RAMP, id="RF64, cut"),
         pytest.param(wav(fmt(), DATA, LIST, form=b"RF64"), RAMP, id="RF64 without ds64"),
-        pytest.param(in_four_bytes((TWENTY_FOUR << 8).tobytes()), TWENTY_FOUR / 2**23, id="24 bit in the upper of 4 bytes"),
-        pytest.param(in_four_bytes(packed(TWENTY_FOUR)), TWENTY_FOUR / 2**23, id="24 bit, 4 bytes claimed"),
     ],
 )
 def test_odd_headers_are_read_as_in_the_pipeline(data: bytes, expected: NDArray[np.float32]) -> None:
@@ -88,8 +76,6 @@ def test_odd_headers_are_read_as_in_the_pipeline(data: bytes, expected: NDArray[
     [
         pytest.param(wav(fmt(), chunk(b"data", PCM, size=0), size=36), RAMP, id="killed while recording"),
         pytest.param(wav(fmt(), chunk(b"data", PCM, size=0), size=0), RAMP, id="sizes left 0"),
-        pytest.param(wav(fmt(), chunk(b"data", PCM, size=0), size=UNKNOWN), RAMP, id="one size left 0"),
-        pytest.param(wav(ds64(0), fmt(), chunk(b"data", PCM, size=UNKNOWN), form=b"RF64"), RAMP, id="RF64, sizes left 0"),
         pytest.param(wav(ds64(2**64 - 1), fmt(), chunk(b"data", PCM, size=UNKNOWN), form=b"RF64"), RAMP, id="RF64, largest"),
         pytest.param(wav(fmt(), chunk(b"data", PCM, size=UNKNOWN), form=b"RF64"), RAMP, id="RF64 without a size"),
         pytest.param(wav(ds64(100), chunk(b"JUNK", b"123"), fmt(), DATA, form=b"RF64"), RAMP, id="RF64, odd chunk"),
@@ -97,8 +83,6 @@ def test_odd_headers_are_read_as_in_the_pipeline(data: bytes, expected: NDArray[
         pytest.param(wav(fmt(), fmt(channels=2), DATA), RAMP, id="two fmt chunks"),
         pytest.param(wav(fmt(), chunk(b"PEAK", b"1234"), DATA), RAMP, id="PEAK of a wrong size"),
         pytest.param(wav(fmt(), chunk(b"\1\2\3\4", b"1234"), DATA), RAMP, id="chunk without a name"),
-        pytest.param(in_four_bytes(TWENTY_FOUR.tobytes()), TWENTY_FOUR / 2**23, id="24 bit in the lower of 4 bytes"),
-        pytest.param(in_four_bytes((TWENTY_FOUR[:99] << 8).tobytes()), TWENTY_FOUR[:99] / 2**23, id="the same, short"),
     ],
 )
 def test_samples_that_libsndfile_does_not_find(data: bytes, expected: NDArray[np.float32]) -> None:
@@ -114,7 +98,7 @@ def floats(*samples: float, bits: int = 32) -> bytes:
     return wav(fmt(tag=3, bits=bits), chunk(b"data", np.array(samples, f"<f{bits // 8}").tobytes()))
 
 
-TAKEN = "this model takes PCM of up to 32 bits, float of 32 or 64 bits, A-law and µ-law"
+TAKEN = "this model takes PCM of up to 32 bits and float of 32 or 64 bits"
 NO_WAV = "does not decode: it is no WAV file"
 NO_DATA = "does not decode: its data chunk is missing"
 NO_FMT = "does not decode: its fmt chunk is missing"
@@ -135,37 +119,38 @@ NO_FMT = "does not decode: its fmt chunk is missing"
         (wav(fmt()), NO_DATA),
         (wav(fmt(), chunk(b"JUNK", b"1234", size=UNKNOWN), DATA), NO_DATA),
         (wav(fmt()[:4] + b"\xff" * 4 + fmt()[8:], DATA), NO_DATA),
-        (wav(chunk(b"fmt ", fmt()[8:22]), DATA), "does not decode: its fmt chunk has 14 bytes, expected 16"),
-        (wav(fmt(tag=0xFFFE), DATA), "does not decode: its fmt chunk has 16 bytes, expected 40"),
         (wav(fmt(channels=0), DATA), "has 0 channels, expected 1 to 1024"),
         (wav(fmt(channels=1025), DATA), "has 1025 channels, expected 1 to 1024"),
         (wav(fmt(channels=65535), DATA), "has 65535 channels, expected 1 to 1024"),
-        (wav(fmt(rate=0), DATA), "has a sample rate of 0 Hz, expected 1000 to 768000"),
-        (wav(fmt(rate=999), DATA), "has a sample rate of 999 Hz, expected 1000 to 768000"),
-        (wav(fmt(rate=768_001), DATA), "has a sample rate of 768001 Hz, expected 1000 to 768000"),
-        (wav(fmt(rate=UNKNOWN), DATA), "has a sample rate of 4294967295 Hz, expected 1000 to 768000"),
         (wav(fmt(bits=0), DATA), f"has 0-bit samples of WAV format 1; {TAKEN}"),
         (wav(fmt(bits=33), DATA), f"has 33-bit samples of WAV format 1; {TAKEN}"),
         (wav(fmt(bits=65535), DATA), f"has 65535-bit samples of WAV format 1; {TAKEN}"),
         (wav(fmt(tag=3, bits=16), DATA), f"has 16-bit samples of WAV format 3; {TAKEN}"),
         (wav(fmt(tag=0x101, bits=8), DATA), f"has 8-bit samples of WAV format 257; {TAKEN}"),
         (wav(extensible(tag=2), DATA), f"has 16-bit samples of WAV format 2; {TAKEN}"),
-        (wav(extensible(guid=(0, 0, bytes(8))), DATA), f"has 16-bit samples of WAV format 65534; {TAKEN}"),
-        (wav(extensible(guid=(0, 16, bytes(8))), DATA), f"has 16-bit samples of WAV format 65534; {TAKEN}"),
-        (wav(fmt(), chunk(b"data", b"wvpk" + PCM)), "does not decode: its samples are WavPack or Ogg"),
-        (written(np.zeros(0)), "holds no samples"),
-        (wav(fmt(), chunk(b"data"), LIST), "holds no samples"),
-        (wav(fmt(), chunk(b"data", size=100)), "holds no samples"),
-        (wav(fmt(channels=51), DATA), "holds no samples"),
-        (floats(0.0, np.nan), "holds samples that are NaN or infinite"),
-        (floats(-np.inf, 0.0, bits=64), "holds samples that are NaN or infinite"),
-        (floats(1e300, 0.0, bits=64), "holds samples that are NaN or infinite"),
-        (floats(0.0, -1.001e6), "holds samples beyond ±1e+06, where ±1 is full scale"),
+        (wav(fmt(tag=6, bits=8), DATA), f"has 8-bit samples of WAV format 6; {TAKEN}"),
+        (wav(fmt(bits=24, frame_bytes=4), DATA), "does not decode: its header says 4 bytes a frame, expected 3"),
+        (wav(fmt(frame_bytes=0), DATA), "does not decode: its header says 0 bytes a frame, expected 2"),
+        (b"RIFX" + wav(fmt(), DATA)[4:], NO_WAV),
     ],
 )
 def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
-    waveform, rate, error = decoded(data)
-    assert (waveform.tolist(), rate, error) == ([], 0, message)
+    waveform, _, error = decoded(data)
+    assert (waveform.tolist(), error) == ([], message)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        written(np.zeros(0)),
+        wav(fmt(), chunk(b"data"), LIST),
+        wav(fmt(), chunk(b"data", size=100)),
+        wav(fmt(channels=51), DATA),
+    ],
+)
+def test_no_samples_are_no_error_of_the_decoder(data: bytes) -> None:
+    """The graph of a track has the words for it, as for samples and rates out of all range."""
+    assert (len(decoded(data)[0]), decoded(data)[2]) == (0, "")
     assert by_the_pipeline(data) is None
 
 

@@ -14,8 +14,8 @@ from tfrecords.audio import UnusableAudioError, decode_audio
 
 RATE = 22050
 # The end of a GUID, after the format.
-MICROSOFT = (0x0000, 0x0010, bytes.fromhex("800000aa00389b71"))
-AMBISONIC = (0x0721, 0x11D3, bytes.fromhex("8644c8c1ca000000"))
+MICROSOFT = bytes.fromhex("000000001000800000aa00389b71")
+AMBISONIC = bytes.fromhex("00002107d3118644c8c1ca000000")
 # 50 samples, and what they are in a waveform.
 PCM = np.arange(1, 51, dtype="<i2").tobytes()
 RAMP = np.arange(1, 51) / np.float32(32768)
@@ -39,24 +39,21 @@ def by_the_pipeline(data: bytes) -> NDArray[np.float32] | None:
         return None
 
 
-def chunk(name: bytes, body: bytes = b"", *, size: int | None = None, order: str = "<") -> bytes:
+def chunk(name: bytes, body: bytes = b"", *, size: int | None = None) -> bytes:
     """A chunk, padded to an even length; `size` is what it claims to have."""
-    return name + struct.pack(f"{order}I", len(body) if size is None else size) + body + bytes(len(body) % 2)
+    return name + struct.pack("<I", len(body) if size is None else size) + body + bytes(len(body) % 2)
 
 
 def fmt(*, tag: int = 1, channels: int = 1, rate: int = RATE, bits: int = 16, **others: Any) -> bytes:
     """A fmt chunk; `frame_bytes` and `extra` bytes at its end may be given too."""
-    order, extra = others.get("order", "<"), others.get("extra", b"")
     frame_bytes = others.get("frame_bytes", channels * ((bits + 7) // 8)) % 65536
-    body = struct.pack(f"{order}HHIIHH", tag, channels, rate, rate * frame_bytes % 2**32, frame_bytes, bits)
-    return chunk(b"fmt ", body + extra, order=order)
+    body = struct.pack("<HHIIHH", tag, channels, rate, rate * frame_bytes % 2**32, frame_bytes, bits)
+    return chunk(b"fmt ", body + others.get("extra", b""))
 
 
-def extensible(*, tag: int = 1, bits: int = 16, guid: tuple[int, int, bytes] = MICROSOFT, order: str = "<") -> bytes:
+def extensible(*, tag: int = 1, bits: int = 16, guid: bytes = MICROSOFT) -> bytes:
     """A fmt chunk of WAVE_FORMAT_EXTENSIBLE."""
-    one, two, rest = guid
-    extra = struct.pack(f"{order}HHIIHH", 22, bits, 4, tag, one, two) + rest
-    return fmt(tag=0xFFFE, bits=bits, extra=extra, order=order)
+    return fmt(tag=0xFFFE, bits=bits, extra=struct.pack("<HHIH", 22, bits, 4, tag) + guid)
 
 
 def ds64(n_bytes: int, *, whole: int = 0) -> bytes:
@@ -67,12 +64,11 @@ def ds64(n_bytes: int, *, whole: int = 0) -> bytes:
 def wav(*chunks: bytes, form: bytes = b"RIFF", size: int | None = None) -> bytes:
     """A file of chunks; `size` is what it claims to have."""
     body = b"WAVE" + b"".join(chunks)
-    return form + struct.pack(">I" if form == b"RIFX" else "<I", len(body) if size is None else size) + body
+    return form + struct.pack("<I", len(body) if size is None else size) + body
 
 
 def written(samples: NDArray[Any], *, container: str = "WAV", subtype: str = "PCM_16", **others: Any) -> bytes:
-    """A file as libsndfile writes it; `sample_rate` and `endian` may be given too."""
+    """A file as libsndfile writes it; `sample_rate` may be given too."""
     buffer = io.BytesIO()
-    rate, endian = others.get("sample_rate", RATE), others.get("endian", "FILE")
-    soundfile.write(buffer, samples, rate, format=container, subtype=subtype, endian=endian)
+    soundfile.write(buffer, samples, others.get("sample_rate", RATE), format=container, subtype=subtype)
     return buffer.getvalue()

@@ -1,1 +1,1 @@
-"""Files to genres with a trained network: decoding, batches across files, results and timelines."""
+"""Audio files to genres on this machine, and what is said of them, whichever machine found them."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 from numpy.typing import NDArray
 
-from keras_model.track_prediction import Prediction
+from keras_model.prediction.track import Prediction
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 9.0
@@ -40,8 +40,7 @@ def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, not
     """
     ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
     probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
-    edges = _edges(prediction, chunk_seconds)
-    probabilities, edges = _averaged(probabilities, edges)
+    probabilities, edges = _averaged(probabilities, _edges(prediction, chunk_seconds))
     with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file may be named in any script
         figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(ranked) + 1.9), layout="constrained")
@@ -66,8 +65,7 @@ def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, not
 def _edges(prediction: Prediction, chunk_seconds: float) -> NDArray[np.float64]:
     """Where one chunk's column ends and the next begins, in seconds, (n_chunks + 1,): half-way between their middles."""
     middles = prediction.chunk_start_seconds + chunk_seconds / 2
-    end = prediction.seconds if prediction.seconds is not None else middles[-1] + chunk_seconds / 2
-    return np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [end]])
+    return np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [prediction.seconds]])
 
 
 def _averaged(probabilities: NDArray[np.float32], edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -83,18 +81,18 @@ def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
     decided = f"{prediction.genre} {prediction.confidence:.0%}"
     if prediction.genre_majority != prediction.genre:
         decided += f" (majority vote: {prediction.genre_majority})"
+    title = textwrap.fill(f"{name}: {decided}", 72)
+    axes.figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=_INK)
     chunks = f"{prediction.n_chunks} chunk{'s' if prediction.n_chunks > 1 else ''}"
-    lines = [*textwrap.wrap(f"{name}: {decided}", 72), " · ".join([chunks, *([note] if note else [])])]
-    axes.figure.suptitle("\n".join(lines[:-1]), x=0.01, ha="left", fontsize=13, fontweight="bold", color=_INK)
-    axes.set_title(lines[-1], loc="left", fontsize=9, color=_FAINT)
+    axes.set_title(f"{chunks} · {note}" if note else chunks, loc="left", fontsize=9, color=_FAINT)
 
 
 def _time_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
-    axes.set_xlim(edges[0], edges[-1])
-    step = next((step for step in _TICK_SECONDS if edges[-1] <= _MOST_TICKS * step), edges[-1] / _MOST_TICKS)
-    axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds, long=edges[-1] >= 3600)))
-    axes.set_xlabel("time (h:mm:ss)" if edges[-1] >= 3600 else "time (m:ss)", fontsize=9, color=_FAINT)
+    end, is_long = edges[-1], edges[-1] >= 3600
+    axes.set_xlim(0.0, end)
+    axes.xaxis.set_major_locator(MultipleLocator(next((n for n in _TICK_SECONDS if end <= _MOST_TICKS * n), end / _MOST_TICKS)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds, long=is_long)))
+    axes.set_xlabel("time (h:mm:ss)" if is_long else "time (m:ss)", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
 
 
@@ -112,8 +110,7 @@ def _genre_axis(axes: Axes, genres: list[str]) -> None:
     axes.get_yticklabels()[0].set(color=_DECIDED, fontweight="bold")
     for edge in range(1, len(genres)):
         axes.axhline(edge - 0.5, color="white", linewidth=2.0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _means(axes: Axes, prediction: Prediction) -> None:
@@ -126,5 +123,4 @@ def _means(axes: Axes, prediction: Prediction) -> None:
     axes.set_xticks([])
     axes.set_title("mean", loc="left", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelleft=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)

@@ -36,15 +36,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Published accuracies and others, kept apart.
-
-    Attributes:
-        title: What it shows.
-        published: Rows on GTZAN.
-        data: The data of the other rows.
-        rows: Of this project.
-        notes: What must be read with it.
-    """
+    """Published accuracies on GTZAN, and this project's `rows` on other `data`, kept apart; `notes` must be read with them."""
 
     title: str
     published: Sequence[Row]
@@ -87,28 +79,68 @@ def reported_epochs(metrics: Mapping[str, Any]) -> list[int]:
     return sorted({*(epoch for epoch in PUBLISHED_EPOCHS if epoch in tested), metrics["kept_epoch"]})
 
 
+def accuracy_at(metrics: Mapping[str, Any], key: str, epoch: int) -> float:
+    """An accuracy of a run on the test split after an epoch, in 0..1."""
+    value: float = metrics["final"][key] if epoch == metrics["kept_epoch"] else metrics["epochs"][epoch - 1][f"test_{key}"]
+    return value
+
+
 def of_run(metrics: Mapping[str, Any]) -> Comparison:
     """A run beside all that was published."""
-    rows = []
-    for epoch in reported_epochs(metrics):
-        is_kept = epoch == metrics["kept_epoch"]
-        values = metrics["final"] if is_kept else {key: metrics["epochs"][epoch - 1][f"test_{key}"] for key in ACCURACIES}
-        rows.append(
-            Row(
-                label=network_title(metrics["model"]["name"]),
-                epochs=epoch,
-                accuracies={key: Estimate(mean=100 * values[key]) for key in ACCURACIES},
-            )
-        )
+    label = network_title(metrics["model"]["name"])
+    accuracies = {
+        epoch: {key: Estimate(mean=100 * accuracy_at(metrics, key, epoch)) for key in ACCURACIES}
+        for epoch in reported_epochs(metrics)
+    }
     return Comparison(
         title="Accuracy on the test split",
         published=published_rows(),
         data=CorpusInfo(**metrics["corpus"]).title,
-        rows=rows,
+        rows=[Row(label=label, epochs=epoch, accuracies=values) for epoch, values in accuracies.items()],
         notes=notes(metrics, split=metrics["dataset"]["split_scheme"]),
     )
+
+
+def of_summary(summary: Mapping[str, Any]) -> dict[str, Comparison]:
+    """The paper's tables, without and with batch normalisation, of which a summary has networks; by a name for files.
+
+    Args:
+        summary: What `summarise` returns.
+    """
+    tables = {}
+    for batchnorm, title in ((False, "Without batch normalisation"), (True, "With batch normalisation")):
+        networks = {name: network for name, network in summary["networks"].items() if network["batchnorm"] == batchnorm}
+        if networks:
+            tables[title.lower().replace(" ", "_")] = Comparison(
+                title=title,
+                published=published_rows(batchnorm=batchnorm),
+                data=CorpusInfo(**summary["corpus"]).title,
+                rows=[row for name, network in networks.items() for row in _rows(name, network, kind=summary["kind"])],
+                notes=summary["notes"],
+            )
+    return tables
+
+
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """All tables of a summary for the screen."""
+    return "\n\n\n".join(table.to_text() for table in of_summary(summary).values())
+
+
+def percent(values: Mapping[str, Any]) -> Estimate:
+    """An accuracy of a summary, in percent."""
+    return Estimate(mean=100 * values["mean"], std=None if values["std"] is None else 100 * values["std"])
 
 
 def network_title(name: str) -> str:
     """A network's name for people."""
     return name.replace("_batchnorm", " with batch norm")
+
+
+def _rows(name: str, network: Mapping[str, Any], *, kind: str) -> list[Row]:
+    n_runs, pooled = network["n"], network["pooled"]
+    what = f"mean of {n_runs} {kind}" if n_runs > 1 else f"one {kind.removesuffix('s')}"
+    accuracies = [(f"{name}, {what}", at["epoch"], {key: percent(at[key]) for key in ACCURACIES}) for at in network["epochs"]]
+    if kind == "folds":
+        of_all = {key: Estimate(mean=100 * pooled[key]) for key in ACCURACIES}
+        accuracies.append((f"{name}, {pooled['n_tracks']} tracks pooled", network["epochs"][-1]["epoch"], of_all))
+    return [Row(label=label, epochs=epoch, accuracies=values) for label, epoch, values in accuracies]

@@ -1,4 +1,4 @@
-"""The pictures of a run's report. They are narrow, so that their text can be read on a phone."""
+"""The pictures of reports, of one run and of several. They are narrow, so that their text can be read on a phone."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,24 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from keras_model.reports.comparison import Comparison, Estimate, percent
 from tfrecords.figure_style import FIGURE_STYLE
 
-WIDTH_INCHES = 5.2
+_WIDTH_INCHES = 5.2
 _TRAIN_LOOK = {"color": "#777d88"}
+_SPLITS = {"val": "validation", "test": "test"}
 # Colour, marker and line of each accuracy: told apart without colours, too.
-LOOKS = {
+_LOOKS = {
     "raw": {"color": "#2f6db3", "marker": "o", "linestyle": "-"},
     "maximum": {"color": "#c8553d", "marker": "s", "linestyle": "--"},
     "majority": {"color": "#2e7d4f", "marker": "^", "linestyle": ":"},
 }
-TITLES = {"raw": "raw", "maximum": "maximum probability", "majority": "majority vote"}
-_SPLITS = {"val": "validation", "test": "test"}
+_TITLES = {"raw": "raw", "maximum": "maximum probability", "majority": "majority vote"}
+_OFFSETS = {"raw": -0.2, "maximum": 0.0, "majority": 0.2}
 _MARKERS = 10
 _FRAME = {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}
 
 
 @contextmanager
-def new_axes(path: Path, *, title: str, height: float, width: float = WIDTH_INCHES, **style: Any) -> Iterator[Axes]:
+def _new_axes(path: Path, *, title: str, height: float, width: float = _WIDTH_INCHES, **style: Any) -> Iterator[Axes]:
     """Axes of a figure that is written at the end; sizes in inches, `style` as matplotlib's settings."""
     with matplotlib.rc_context(FIGURE_STYLE | style):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -44,35 +46,44 @@ def wrapped(text: str, *, width: int = 46) -> str:
     return textwrap.fill(text, width)
 
 
+@contextmanager
+def _curve_axes(path: Path, *, title: str) -> Iterator[Axes]:
+    """Axes with epochs to the right, from the beginning of the training on."""
+    with _new_axes(path, title=title, height=3.9) as axes:
+        yield axes
+        axes.set_xlabel("epoch")
+        axes.set_xlim(left=0.0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=9)
+
+
 def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Accuracy of each epoch on the train split, and after it the three on the split that was evaluated."""
-    with new_axes(path, title=title, height=3.9) as axes:
-        _curve(axes, metrics, "accuracy", label="train, raw", look=_TRAIN_LOOK)
-        for name, look in LOOKS.items():
+    with _curve_axes(path, title=title) as axes:
+        _curve(axes, _values(metrics, "accuracy"), label="train, raw", look=_TRAIN_LOOK)
+        for name, look in _LOOKS.items():
             if key := _evaluated(metrics, name):
-                _curve(axes, metrics, key, label=f"{_SPLITS[key.split('_')[0]]}, {TITLES[name]}", look=look)
+                _curve(axes, _values(metrics, key), label=f"{_SPLITS[key.split('_')[0]]}, {_TITLES[name]}", look=look)
         axes.set_ylabel("accuracy")
         axes.set_ylim(0.0, 1.02)
-        axes.legend(fontsize=9)
 
 
 def loss_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Cross-entropy likewise, without the penalty on the weights, so that train and test compare."""
-    with new_axes(path, title=title, height=3.9) as axes:
-        _curve(axes, metrics, "cross_entropy", label="train", look=_TRAIN_LOOK)
+    with _curve_axes(path, title=title) as axes:
+        _curve(axes, _values(metrics, "cross_entropy"), label="train", look=_TRAIN_LOOK)
         if key := _evaluated(metrics, "cross_entropy"):
-            _curve(axes, metrics, key, label=_SPLITS[key.split("_")[0]], look=LOOKS["raw"])
+            _curve(axes, _values(metrics, key), label=_SPLITS[key.split("_")[0]], look=_LOOKS["raw"])
         axes.set_ylabel("cross-entropy (nats)")
         axes.set_ylim(bottom=0.0)
-        axes.legend(fontsize=9)
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], path: Path, *, unit: str, title: str = "") -> None:
     """A row-normalised confusion matrix: of each true genre, the share in percent that was taken for each genre."""
     matrix = np.asarray(counts, dtype=np.float64)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1.0)
-    size = max(WIDTH_INCHES, 0.36 * len(genres) + 1.6)
-    with new_axes(path, title=title, width=size, height=size, **_FRAME) as axes:
+    size = max(_WIDTH_INCHES, 0.36 * len(genres) + 1.6)
+    with _new_axes(path, title=title, width=size, height=size, **_FRAME) as axes:
         axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
         axes.set_xticks(range(len(genres)), genres, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(genres)), genres)
@@ -86,17 +97,17 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
 def genre_bars(per_genre: Mapping[str, Mapping[str, float]], path: Path, *, title: str = "") -> None:
     """The three accuracies of each genre as bars."""
     places = np.arange(len(per_genre))
-    with new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4, **{"hatch.linewidth": 0.6}) as axes:
-        for number, (name, hatch) in enumerate(zip(LOOKS, ("", "////", "...."), strict=True)):
+    with _new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4, **{"hatch.linewidth": 0.6}) as axes:
+        for number, (name, hatch) in enumerate(zip(_LOOKS, ("", "////", "...."), strict=True)):
             percent = [100 * accuracies[name] for accuracies in per_genre.values()]
-            colour = LOOKS[name]["color"]
+            colour = _LOOKS[name]["color"]
             axes.barh(
-                places + 0.26 * (number - 1), percent, 0.24, color=colour, hatch=hatch, edgecolor="white", label=TITLES[name]
+                places + 0.26 * (number - 1), percent, 0.24, color=colour, hatch=hatch, edgecolor="white", label=_TITLES[name]
             )
-        genre_axis(axes, list(per_genre))
+        _genre_axis(axes, list(per_genre))
 
 
-def genre_axis(axes: Axes, genres: Sequence[str]) -> None:
+def _genre_axis(axes: Axes, genres: Sequence[str]) -> None:
     """Genres downwards, percent to the right, and the legend above."""
     axes.set_yticks(range(len(genres)), genres)
     axes.set_ylim(len(genres) - 0.45, -0.55)
@@ -107,16 +118,8 @@ def genre_axis(axes: Axes, genres: Sequence[str]) -> None:
     axes.figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=9, columnspacing=1.2, handlelength=1.6)
 
 
-def epoch_axis(axes: Axes) -> None:
-    """Epochs to the right, from the beginning of the training on."""
-    axes.set_xlabel("epoch")
-    axes.set_xlim(left=0.0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def look_of_curve(look: Mapping[str, Any], n_points: int) -> dict[str, Any]:
-    """The look of a curve, with so few markers that they do not hide it."""
-    return {**look, "markersize": 4, "linewidth": 1.4, "markevery": max(1, n_points // _MARKERS)}
+def _values(metrics: Mapping[str, Any], key: str) -> list[float]:
+    return [logs[key] for logs in metrics["epochs"]]
 
 
 def _evaluated(metrics: Mapping[str, Any], name: str) -> str | None:
@@ -125,7 +128,65 @@ def _evaluated(metrics: Mapping[str, Any], name: str) -> str | None:
     return next((key for key in keys if key in metrics["epochs"][-1]), None)
 
 
-def _curve(axes: Axes, metrics: Mapping[str, Any], key: str, *, label: str, look: Mapping[str, Any]) -> None:
-    values = [epoch[key] for epoch in metrics["epochs"]]
-    axes.plot(range(1, len(values) + 1), values, label=label, **look_of_curve(look, len(values)))
-    epoch_axis(axes)
+def _curve(axes: Axes, values: Sequence[float], *, label: str, look: Mapping[str, Any]) -> None:
+    """A value after each epoch, with so few markers that they do not hide the curve."""
+    few = {"markersize": 4, "linewidth": 1.4, "markevery": max(1, len(values) // _MARKERS)}
+    axes.plot(range(1, len(values) + 1), values, label=label, **look, **few)
+
+
+def comparison_figure(table: Comparison, path: Path) -> None:
+    """A table of accuracies as points with error bars of one standard deviation; the published ones in axes of their own."""
+    parts = ((f"Here, on {table.data}", table.rows), ("Published, on GTZAN", table.published))
+    n_rows = [len(rows) for _, rows in parts]
+    with matplotlib.rc_context(FIGURE_STYLE):
+        figure = Figure(figsize=(_WIDTH_INCHES, 0.46 * sum(n_rows) + 2.2), layout="constrained")
+        panels = figure.subplots(2, 1, sharex=True, height_ratios=n_rows)
+        for axes, (heading, rows) in zip(panels, parts, strict=True):
+            axes.set_title(wrapped(heading, width=42), fontsize=10, loc="right")
+            for name in _LOOKS:
+                _points(axes, name, [row.accuracies[name] for row in rows])
+            labels = [f"{wrapped(row.label, width=26)}\n{row.epochs} epochs" for row in rows]
+            axes.set_yticks(range(len(rows)), labels, fontsize=8)
+            axes.set_ylim(len(rows) - 0.45, -0.55)
+            axes.grid(visible=False, axis="y")
+        panels[-1].set_xlabel("accuracy on the test split (%)")
+        figure.suptitle(table.title, fontsize=11)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9, columnspacing=1.2, handlelength=1.0)
+        figure.savefig(path)
+
+
+def mean_curves(network: Mapping[str, Any], path: Path, *, title: str = "") -> None:
+    """The mean test accuracies of a network's runs after each epoch, and one standard deviation to both sides."""
+    with _curve_axes(path, title=title) as axes:
+        for name, look in _LOOKS.items():
+            mean = np.asarray(network["curves"][name]["mean"])
+            std = np.asarray(network["curves"][name]["std"] or np.zeros_like(mean))
+            _curve(axes, mean.tolist(), label=_TITLES[name], look=look)
+            axes.fill_between(range(1, len(mean) + 1), mean - std, mean + std, color=look["color"], alpha=0.15, linewidth=0)
+        axes.set_ylabel("accuracy on the test split")
+        axes.set_ylim(0.0, 1.02)
+
+
+def genre_points(network: Mapping[str, Any], path: Path, *, title: str = "") -> None:
+    """The accuracies of each genre: mean and one standard deviation."""
+    per_genre = network["per_genre"]
+    with _new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4) as axes:
+        for name in _LOOKS:
+            _points(axes, name, [percent(values[name]) for values in per_genre.values()])
+        _genre_axis(axes, list(per_genre))
+
+
+def _points(axes: Axes, name: str, estimates: Sequence[Estimate]) -> None:
+    axes.errorbar(
+        [estimate.mean for estimate in estimates],
+        np.arange(len(estimates)) + _OFFSETS[name],
+        xerr=[estimate.std or 0.0 for estimate in estimates],
+        color=_LOOKS[name]["color"],
+        marker=_LOOKS[name]["marker"],
+        markersize=4.5,
+        linestyle="none",
+        elinewidth=1.3,
+        capsize=2.5,
+        label=_TITLES[name],
+    )

@@ -1,19 +1,26 @@
-"""Which tracks and chunks the report shows the spectrograms of, and their log-mels."""
+"""The report's spectrograms: which tracks and chunks it shows, their log-mels, and a figure of them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from keras_model.reports.figures import wrapped
+from tfrecords.figure_style import FIGURE_STYLE
 from tfrecords.manifest import DatasetError, Manifest
 from tfrecords.reading import read_records_at
+from tfrecords.spectrogram_picture import COLOURS, ColourScale
 
 _TRACKS = 4
 _CHUNKS = 6
+_CHUNK_INCHES = 1.25
+_LONGEST = 40
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,8 +44,7 @@ class ShownChunk:
     log_mel: NDArray[np.float32]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ShownTrack:
+class ShownTrack(NamedTuple):
     """A track and some of its chunks.
 
     Attributes:
@@ -56,12 +62,11 @@ class ShownTrack:
     maximum: str
     majority: str
     probability: float
-    votes: tuple[tuple[str, int], ...]
-    chunks: tuple[ShownChunk, ...]
+    votes: list[tuple[str, int]]
+    chunks: list[ShownChunk]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of tracks, by how they fared: its name, what it means, and what it is called in the name of a file."""
 
     name: str
@@ -69,17 +74,13 @@ class Kind:
     stem: str
 
 
-RIGHT = Kind(
-    name="Right",
-    meaning="Maximum probability and majority vote both find the true genre.",
-    stem="right",
-)
+RIGHT = Kind("Right", "Maximum probability and majority vote both find the true genre.", "right")
 WRONG = Kind(
-    name="Wrong",
-    meaning="Maximum probability, majority vote or both take the track for another genre, although chunks of it were right.",
-    stem="wrong",
+    "Wrong",
+    "Maximum probability, majority vote or both take the track for another genre, although chunks of it were right.",
+    "wrong",
 )
-WHOLLY_WRONG = Kind(name="Wholly wrong", meaning="Not one chunk of the track was taken for its genre.", stem="wholly_wrong")
+WHOLLY_WRONG = Kind("Wholly wrong", "Not one chunk of the track was taken for its genre.", "wholly_wrong")
 KINDS = (RIGHT, WRONG, WHOLLY_WRONG)
 
 
@@ -130,20 +131,20 @@ def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> di
     """
     tracks, genres = metrics["final"]["tracks"], metrics["dataset"]["genres"]
     chosen = choose_tracks(tracks, genres)
-    expected = {
-        tracks[track_id]["chunks"]["record"][row]: (track_id, tracks[track_id]["chunks"]["index"][row])
+    rows = {  # by the place of a record: a track, and a row in the columns of its chunks
+        tracks[track_id]["chunks"]["record"][row]: (track_id, row)
         for track_ids in chosen.values()
         for track_id in track_ids
-        for row in choose_chunks(len(tracks[track_id]["chunks"]["index"]))
+        for row in choose_chunks(len(tracks[track_id]["chunks"]["record"]))
     }
-    chunks: dict[str, list[ShownChunk]] = {track_id: [] for track_ids in chosen.values() for track_id in track_ids}
-    for place, record in read_records_at(data, manifest, metrics["dataset"]["tested_on"], expected):
-        if (record.track_id, record.chunk_index) != expected[place]:
+    chunks: dict[str, list[ShownChunk]] = {track_id: [] for track_id, _ in rows.values()}
+    for place, record in read_records_at(data, manifest, metrics["dataset"]["tested_on"], rows):
+        track_id, row = rows[place]
+        of_track = tracks[track_id]["chunks"]
+        if (record.track_id, record.chunk_index) != (track_id, of_track["index"][row]):
             raise DatasetError(f"{data} holds other records than the network was tested on")
-        of_track = tracks[record.track_id]["chunks"]
-        row = of_track["record"].index(place)
         predicted = genres[of_track["label"][row]]
-        chunks[record.track_id].append(
+        chunks[track_id].append(
             ShownChunk(
                 index=record.chunk_index,
                 seconds=record.start_sample / manifest.spec.sample_rate,
@@ -153,20 +154,51 @@ def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> di
                 log_mel=record.log_mel,
             )
         )
-    return {
-        kind: [_shown(track_id, tracks[track_id], genres, chunks[track_id]) for track_id in track_ids]
-        for kind, track_ids in chosen.items()
-    }
+    return {kind: [_shown(one, tracks[one], genres, chunks[one]) for one in track_ids] for kind, track_ids in chosen.items()}
 
 
 def _shown(track_id: str, track: Mapping[str, Any], genres: Sequence[str], chunks: Sequence[ShownChunk]) -> ShownTrack:
     votes = sorted(zip(genres, track["votes"], strict=True), key=lambda entry: -entry[1])
     return ShownTrack(
         track_id=track_id,
-        genre=track["genre"],
-        maximum=track["maximum"],
-        majority=track["majority"],
-        probability=track["probability"],
-        votes=tuple((genre, n_chunks) for genre, n_chunks in votes if n_chunks),
-        chunks=tuple(sorted(chunks, key=lambda chunk: chunk.index)),
+        votes=[(genre, n_chunks) for genre, n_chunks in votes if n_chunks],
+        chunks=sorted(chunks, key=lambda chunk: chunk.index),
+        **{key: track[key] for key in ("genre", "maximum", "majority", "probability")},
     )
+
+
+def gallery_figure(tracks: Sequence[ShownTrack], path: Path, *, scale: ColourScale, title: str) -> None:
+    """Writes a row of log-mels for each track, with what each chunk was taken for, and the scale of their colours.
+
+    Args:
+        tracks: At least one.
+        path: The PNG.
+        scale: Of all figures of the report.
+        title: What tracks these are.
+    """
+    n_columns = max(len(track.chunks) for track in tracks)
+    size = (_CHUNK_INCHES * n_columns + 0.9, (_CHUNK_INCHES + 0.75) * len(tracks) + 0.4)
+    with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=size, layout="constrained")
+        figure.suptitle(wrapped(title, width=70), fontsize=11)
+        rows = figure.subfigures(len(tracks), 1, squeeze=False)[:, 0]
+        for row, track in zip(rows, tracks, strict=True):
+            row.suptitle(f"{_shortened(track.track_id)}, true genre {_shortened(track.genre)}", fontsize=9, x=0.01, ha="left")
+            panels = row.subplots(1, n_columns, squeeze=False)[0]
+            for panel in panels:
+                panel.set_axis_off()
+            for panel, chunk in zip(panels, track.chunks, strict=False):
+                image = panel.imshow(
+                    chunk.log_mel, cmap=COLOURS, vmin=scale.low, vmax=scale.high, origin="lower", interpolation="nearest"
+                )
+                mark = "✓" if chunk.is_right else "✗"
+                colour = "#2c7046" if chunk.is_right else "#b03a22"
+                panel.set_title(f"{mark} {_shortened(chunk.predicted)}\n{chunk.probability:.0%}", fontsize=8, color=colour, pad=3)
+            bar = row.colorbar(image, ax=panels, shrink=0.8, aspect=12)
+            bar.set_label("log-mel", fontsize=8)
+            bar.ax.tick_params(labelsize=8)
+        figure.savefig(path)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,8 +1,7 @@
 """The accuracies that others published for these networks on GTZAN, and which data may stand beside them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfrecords.gtzan import GENRES, TRACK_IDS
 
@@ -11,15 +10,8 @@ ACCURACIES = {"raw": "Raw", "maximum": "Max", "majority": "Maj"}
 HERBERT_TRAIN_TRACKS = 750
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where numbers are from.
-
-    Attributes:
-        short: How tables name it.
-        reference: The publication.
-        protocol: What was measured.
-    """
+class Source(NamedTuple):
+    """Where numbers are from: how tables name it, the publication, and what was measured."""
 
     short: str
     reference: str
@@ -41,23 +33,12 @@ SCHINDLER = Source(
 SOURCES = (HERBERT, SCHINDLER)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PublishedResult:
-    """One row of a published table.
-
-    Attributes:
-        source: Whose it is.
-        network: The network, and what was special in its training.
-        batchnorm: Whether it has batch normalisation.
-        epochs: After how many epochs.
-        raw: Accuracy on chunks, in percent.
-        maximum: On tracks, by maximum probability, in percent.
-        majority: On tracks, by majority vote, in percent.
-    """
+class PublishedResult(NamedTuple):
+    """One row of a published table; `raw` is the accuracy on chunks, the other two are on tracks, all in percent."""
 
     source: Source
     network: str
-    batchnorm: bool = False
+    batchnorm: bool
     epochs: int
     raw: float
     maximum: float
@@ -65,16 +46,16 @@ class PublishedResult:
 
 
 PUBLISHED = (
-    PublishedResult(source=SCHINDLER, network="shallow", epochs=100, raw=66.56, maximum=78.10, majority=77.80),
-    PublishedResult(source=SCHINDLER, network="shallow", epochs=200, raw=67.49, maximum=80.80, majority=80.20),
-    PublishedResult(source=SCHINDLER, network="deep", epochs=100, raw=65.69, maximum=78.60, majority=78.00),
-    PublishedResult(source=SCHINDLER, network="deep", epochs=200, raw=66.19, maximum=80.60, majority=80.30),
-    PublishedResult(source=SCHINDLER, network="shallow, augmented", epochs=100, raw=66.77, maximum=78.90, majority=77.10),
-    PublishedResult(source=SCHINDLER, network="deep, augmented", epochs=100, raw=68.31, maximum=81.80, majority=82.20),
-    PublishedResult(source=HERBERT, network="shallow", epochs=100, raw=62.96, maximum=75.80, majority=73.53),
-    PublishedResult(source=HERBERT, network="shallow", epochs=200, raw=64.01, maximum=77.60, majority=76.60),
-    PublishedResult(source=HERBERT, network="shallow", batchnorm=True, epochs=100, raw=66.30, maximum=77.30, majority=77.56),
-    PublishedResult(source=HERBERT, network="shallow", batchnorm=True, epochs=200, raw=66.55, maximum=78.68, majority=77.64),
+    PublishedResult(SCHINDLER, "shallow", False, 100, 66.56, 78.10, 77.80),
+    PublishedResult(SCHINDLER, "shallow", False, 200, 67.49, 80.80, 80.20),
+    PublishedResult(SCHINDLER, "deep", False, 100, 65.69, 78.60, 78.00),
+    PublishedResult(SCHINDLER, "deep", False, 200, 66.19, 80.60, 80.30),
+    PublishedResult(SCHINDLER, "shallow, augmented", False, 100, 66.77, 78.90, 77.10),
+    PublishedResult(SCHINDLER, "deep, augmented", False, 100, 68.31, 81.80, 82.20),
+    PublishedResult(HERBERT, "shallow", False, 100, 62.96, 75.80, 73.53),
+    PublishedResult(HERBERT, "shallow", False, 200, 64.01, 77.60, 76.60),
+    PublishedResult(HERBERT, "shallow", True, 100, 66.30, 77.30, 77.56),
+    PublishedResult(HERBERT, "shallow", True, 200, 66.55, 78.68, 77.64),
 )
 
 

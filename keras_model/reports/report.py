@@ -1,16 +1,26 @@
-"""`report.html` of one run: a self-contained page, and each of its pictures as a PNG beside it."""
+"""`report.html`, of one run or of several: a self-contained page, and each of its pictures as a PNG beside it."""
 
 import base64
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_model.reports import comparison
-from keras_model.reports.figures import accuracy_curves, confusion_matrix, genre_bars, loss_curves
-from keras_model.reports.gallery import Kind, ShownTrack, gallery
-from keras_model.reports.gallery_figure import gallery_figure
+from keras_model.reports.figures import (
+    accuracy_curves,
+    comparison_figure,
+    confusion_matrix,
+    genre_bars,
+    genre_points,
+    loss_curves,
+    mean_curves,
+)
+from keras_model.reports.gallery import Kind, ShownTrack, gallery, gallery_figure
 from keras_model.reports.published import ACCURACIES, SOURCES
-from keras_model.run_folder import REPORT_FILE
+from keras_model.reports.run_statistics import Groups, SummaryKind, summarise
+from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
 from tfrecords.corpus import CorpusInfo
 from tfrecords.manifest import Manifest
 from tfrecords.pages import render_template
@@ -32,25 +42,30 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     genres, final = metrics["dataset"]["genres"], metrics["final"]
-    title = synthetic_title(metrics)
+    title = _synthetic_title(metrics)
     if metrics["epochs"]:
         accuracy_curves(metrics, figures / "accuracy.png", title=title)
         loss_curves(metrics, figures / "loss.png", title=title)
-    confusion_matrix(final["raw_confusion"], genres, figures / "confusion_raw.png", unit="chunks", title=title)
-    confusion_matrix(final["maximum_confusion"], genres, figures / "confusion_maximum.png", unit="tracks", title=title)
+    for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
+        confusion_matrix(final[f"{key}_confusion"], genres, figures / f"confusion_{key}.png", unit=unit, title=title)
     genre_bars(final["per_genre"], figures / "genres.png", title=title)
-    shown, problem = _gallery(metrics, data=data, manifest=manifest)
+    shown: dict[Kind, list[ShownTrack]] = {}
+    problem = ""
+    try:
+        shown = gallery(metrics, data=data, manifest=manifest)
+    except (OSError, ValueError) as error:  # a dataset that was changed during a long training must not cost the report
+        problem = str(error)
     scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for track in tracks for chunk in track.chunks])
-    _draw_gallery(shown, figures, scale=scale, title=title)
-    return write_page(
-        folder / REPORT_FILE,
+    for kind, tracks in shown.items():
+        if tracks:
+            heading = f"{kind.name}: {title}" if title else kind.name
+            gallery_figure(tracks, figures / f"spectrograms_{kind.stem}.png", scale=scale, title=heading)
+    return _write_page(
+        folder,
         "report.html",
         metrics=metrics,
         network=comparison.network_title(metrics["model"]["name"]),
-        images=embedded(figures),
         comparison=comparison.of_run(metrics),
-        accuracies=ACCURACIES,
-        sources=SOURCES,
         gallery=shown,
         gallery_problem=problem,
         scale=scale,
@@ -58,34 +73,56 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
     )
 
 
-def synthetic_title(metrics: Mapping[str, Any]) -> str:
+def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
+    """Writes the report of several runs, and last `summary.json`.
+
+    Args:
+        groups: What `metrics.json` holds of each run, by the name of the network that tables give.
+        kind: "runs" with several seeds on one split, or "folds" of a cross-validation.
+        folder: Where to write; made where it is missing.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        UsageError: If the runs do not belong together.
+        OSError: If a file cannot be written.
+    """
+    summary = summarise(groups, kind=kind)
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    tables = comparison.of_summary(summary)
+    for name, table in tables.items():
+        comparison_figure(table, figures / f"{name}.png")
+    title, genres = _synthetic_title(summary), summary["genres"]
+    stems = {}
+    for number, (name, network) in enumerate(summary["networks"].items(), start=1):
+        # The network's name as part of the name of a file, whatever stands in it.
+        stems[name] = stem = f"{number}_{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')[:40]}"
+        heading, pooled = f"{name}: {title}" if title else name, network["pooled"]
+        if network["curves"]:
+            mean_curves(network, figures / f"{stem}_accuracy.png", title=heading)
+        for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
+            picture = figures / f"{stem}_confusion_{key}.png"
+            confusion_matrix(pooled[f"{key}_confusion"], genres, picture, unit=unit, title=heading)
+        genre_points(network, figures / f"{stem}_genres.png", title=heading)
+    report = _write_page(folder, "summary.html", summary=summary, tables=tables, stems=stems, percent=comparison.percent)
+    write_whole(folder / SUMMARY_FILE, (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode())
+    return report
+
+
+def _synthetic_title(metrics: Mapping[str, Any]) -> str:
     """The title of figures: the corpus where it is synthetic, so that a figure that is passed on says so."""
     corpus = CorpusInfo(**metrics["corpus"])
     return corpus.title if corpus.synthetic else ""
 
 
-def embedded(figures: Path) -> dict[str, str]:
-    """The PNG files of a folder in base64, by name without ending."""
-    return {path.stem: base64.b64encode(path.read_bytes()).decode("ascii") for path in sorted(figures.glob("*.png"))}
-
-
-def write_page(path: Path, template: str, **values: Any) -> Path:
-    """Writes a page of this package's templates; what is no Unicode in names is written as escapes."""
-    page = render_template(template, package="keras_model.reports", **values)
+def _write_page(folder: Path, template: str, **values: Any) -> Path:
+    """Writes a page with the folder's figures in it; what is no Unicode in names is written as escapes."""
+    path, figures = folder / REPORT_FILE, sorted((folder / "figures").glob("*.png"))
+    images = {figure.stem: base64.b64encode(figure.read_bytes()).decode("ascii") for figure in figures}
+    page = render_template(
+        template, package="keras_model.reports", images=images, accuracies=ACCURACIES, sources=SOURCES, **values
+    )
     path.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path
-
-
-def _gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> tuple[dict[Kind, list[ShownTrack]], str]:
-    """The tracks to show, and why there are none."""
-    try:
-        return gallery(metrics, data=data, manifest=manifest), ""
-    except (OSError, ValueError) as error:  # a dataset that was changed during a long training must not cost the report
-        return {}, str(error)
-
-
-def _draw_gallery(shown: Mapping[Kind, list[ShownTrack]], figures: Path, *, scale: ColourScale, title: str) -> None:
-    for kind, tracks in shown.items():
-        if tracks:
-            heading = f"{kind.name}: {title}" if title else kind.name
-            gallery_figure(tracks, figures / f"spectrograms_{kind.stem}.png", scale=scale, title=heading)

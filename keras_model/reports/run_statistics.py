@@ -1,16 +1,30 @@
-"""What several runs have in common: means, standard deviations and pooled counts. Pure functions of their metrics."""
+"""What several runs have in common, and whether they belong into one summary at all. Pure functions of their metrics."""
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from keras_model.reports.comparable_runs import Groups, Metrics, SummaryKind, check_comparable, split_title
-from keras_model.reports.comparison import reported_epochs
+from keras_model.reports.comparison import accuracy_at, reported_epochs
 from keras_model.reports.published import ACCURACIES, is_gtzan, notes
+from tfrecords.errors import UsageError, quoted
 
-_CONFUSIONS = {key: f"{key}_confusion" for key in ACCURACIES}
+SummaryKind = Literal["runs", "folds"]
+Metrics = Mapping[str, Any]
+Groups = Mapping[str, Sequence[Metrics]]
+
+# Splits that divide all tracks among them: kfold-1/4 to kfold-4/4, and the three published folds that keep artists apart.
+_FOLD = re.compile(r"(?P<family>kfold|artist)-(?P<number>\d+)(?:/(?P<n_folds>\d+))?")
+_N_ARTIST_FOLDS = 3
+# What does not change what a run is a sample of.
+_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib", "fold", "checkpoint_seconds"})
+
+
+def kind_of(groups: Groups) -> SummaryKind:
+    """Folds where runs are of different folds, else runs on one split."""
+    schemes = {run["dataset"]["split_scheme"] for runs in groups.values() for run in runs}
+    return "folds" if len(schemes) > 1 and all(map(_FOLD.fullmatch, schemes)) else "runs"
 
 
 def summarise(groups: Groups, *, kind: SummaryKind) -> dict[str, Any]:
@@ -31,7 +45,8 @@ def summarise(groups: Groups, *, kind: SummaryKind) -> dict[str, Any]:
     check_comparable(groups, kind=kind)
     every_run = [run for runs in groups.values() for run in runs]
     first = next((run for run in every_run if not is_gtzan(run)), every_run[0])
-    split = split_title(groups)
+    schemes = sorted({run["dataset"]["split_scheme"] for run in every_run})
+    split = schemes[0] if len(schemes) == 1 else f"{schemes[0]} to {schemes[-1]}"
     return {
         "kind": kind,
         "corpus": first["corpus"],
@@ -47,9 +62,11 @@ def summarise(groups: Groups, *, kind: SummaryKind) -> dict[str, Any]:
 
 def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
     """The summary of one network's runs."""
-    chosen = _is_chosen(runs)
-    tested = [] if chosen else [logs for logs in runs[0]["epochs"] if "test_raw" in logs]
-    curves = {key: np.array([[epoch[f"test_{key}"] for epoch in run["epochs"]] for run in runs]) for key in ACCURACIES if tested}
+    # Where a validation split has chosen the epoch, it is another one in each run.
+    chosen = len({(len(run["epochs"]), run["kept_epoch"]) for run in runs}) > 1
+    tested = not chosen and all("test_raw" in logs for run in runs for logs in run["epochs"])
+    curves = {key: np.array([[logs[f"test_{key}"] for logs in run["epochs"]] for run in runs]) for key in ACCURACIES if tested}
+    confusions = {key: np.sum([run["final"][f"{key}_confusion"] for run in runs], axis=0) for key in ACCURACIES}
     return {
         "n": len(runs),
         "model": runs[0]["model"]["name"],
@@ -57,51 +74,122 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
         "seeds": [run["options"]["seed"] for run in runs],
         "folders": [run["options"]["output"] for run in runs],
         "epochs": [
-            {"epoch": epoch} | {key: _estimate(_values_at(runs, key, epoch)) for key in ACCURACIES}
-            for epoch in ([max(len(run["epochs"]) for run in runs)] if chosen else reported_epochs(runs[0]))
+            {"epoch": epoch} | {key: _estimate([accuracy_at(run, key, epoch) for run in runs]) for key in ACCURACIES}
+            for epoch in reported_epochs(runs[0])
+        ]
+        if not chosen
+        else [
+            {"epoch": max(run["kept_epoch"] for run in runs)}
+            | {key: _estimate([run["final"][key] for run in runs]) for key in ACCURACIES}
         ],
         "per_genre": {
             genre: {key: _estimate([run["final"]["per_genre"][genre][key] for run in runs]) for key in ACCURACIES}
             for genre in runs[0]["dataset"]["genres"]
         },
-        "curves": {key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items()},
-        "pooled": _pooled(runs),
+        "curves": {
+            key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items() if values.size
+        },
+        "pooled": {key: float(np.trace(counts) / counts.sum()) for key, counts in confusions.items()}
+        | {name: sum(run["final"][name] for run in runs) for name in ("n_chunks", "n_tracks")}
+        | {f"{key}_confusion": counts.tolist() for key, counts in confusions.items()},
     }
-
-
-def _is_chosen(runs: Sequence[Metrics]) -> bool:
-    """Whether a validation split has decided which epoch of each run is kept."""
-    return any(run["options"].get("keep") == "best" or run["options"].get("early_stopping") for run in runs)
-
-
-def _values_at(runs: Sequence[Metrics], key: str, epoch: int) -> list[float]:
-    if _is_chosen(runs):
-        return [run["final"][key] for run in runs]
-    return [run["final"][key] if epoch == run["kept_epoch"] else run["epochs"][epoch - 1][f"test_{key}"] for run in runs]
-
-
-def _pooled(runs: Sequence[Metrics]) -> dict[str, Any]:
-    """Counts of all runs added up: for folds each track counts once."""
-    confusions = {key: np.sum([run["final"][name] for run in runs], axis=0) for key, name in _CONFUSIONS.items()}
-    accuracies = {key: float(np.trace(counts) / counts.sum()) for key, counts in confusions.items()}
-    counted = {
-        "n_chunks": sum(run["final"]["n_chunks"] for run in runs),
-        "n_tracks": sum(run["final"]["n_tracks"] for run in runs),
-    }
-    return accuracies | counted | {_CONFUSIONS[key]: counts.tolist() for key, counts in confusions.items()}
 
 
 def _estimate(values: Sequence[float]) -> dict[str, Any]:
-    return {
-        "mean": float(np.mean(values)),
-        "std": _std(np.asarray(values)),
-        "min": float(np.min(values)),
-        "max": float(np.max(values)),
-        "values": list(values),
-    }
+    return {"mean": float(np.mean(values)), "std": _std(values), "min": min(values), "max": max(values), "values": list(values)}
 
 
-def _std(values: ArrayLike) -> Any:
+def _std(values: Any) -> Any:
     """Sample standard deviation over the first axis; None for a single sample."""
-    array = np.asarray(values)
-    return np.std(array, axis=0, ddof=1).tolist() if len(array) > 1 else None
+    return np.std(values, axis=0, ddof=1).tolist() if len(values) > 1 else None
+
+
+def check_comparable(groups: Groups, *, kind: SummaryKind) -> None:
+    """Refuses runs of which mean and standard deviation would say nothing.
+
+    Args:
+        groups: What `metrics.json` holds of each run, by network.
+        kind: "runs" must share one dataset and differ in their seeds; "folds" must be every fold of one cross-validation once.
+
+    Raises:
+        UsageError: Naming the run and what is wrong with it.
+    """
+    if not groups or not all(groups.values()):
+        raise UsageError("a summary needs at least one finished run of each network")
+    first = next(iter(groups.values()))[0]
+    run_of_data: dict[Any, Metrics] = {}
+    for runs in groups.values():
+        for run in runs:
+            if run["interrupted"]:
+                raise UsageError(f"{_name(run)} is no finished run: its training was interrupted")
+            _check_same(run, first, _data)
+            _check_same(run, runs[0], _settings)
+            if not run["options"].get("early_stopping") and len(run["epochs"]) != len(runs[0]["epochs"]):
+                raise UsageError(f"{_name(run)} has {len(run['epochs'])} epochs, {_name(runs[0])} has {len(runs[0]['epochs'])}")
+        if kind == "folds":
+            _check_folds(runs)
+        else:
+            _check_different(runs, "have the same seed,", lambda run: run["options"]["seed"])
+        for run in runs:
+            other = run_of_data.setdefault(run["dataset"]["split_scheme"] if kind == "folds" else None, run)
+            theirs, ours = other["dataset"]["fingerprint"], run["dataset"]["fingerprint"]
+            if theirs != ours:
+                both = f"{_name(run)} is of another dataset (fingerprint {ours[:16]}) than {_name(other)} ({theirs[:16]})"
+                raise UsageError(both)
+
+
+def _check_different(runs: Sequence[Metrics], what: str, key_of: Callable[[Metrics], int]) -> dict[int, Metrics]:
+    """The runs by a number that no two may share."""
+    by_key: dict[int, Metrics] = {}
+    for run in runs:
+        other = by_key.setdefault(key_of(run), run)
+        if other is not run:
+            raise UsageError(f"{_name(run)} and {_name(other)} {what} {key_of(run)}")
+    return by_key
+
+
+def _check_folds(runs: Sequence[Metrics]) -> None:
+    folds = {_name(run): _FOLD.fullmatch(run["dataset"]["split_scheme"]) for run in runs}
+    for run in runs:
+        if not folds[_name(run)]:
+            raise UsageError(f"{_name(run)} is of split {run['dataset']['split_scheme']}, which is no fold")
+    by_number = _check_different(runs, "are both of fold", lambda run: int(folds[_name(run)]["number"]))  # type: ignore[index]
+    families = {(fold["family"], int(fold["n_folds"] or _N_ARTIST_FOLDS)) for fold in folds.values() if fold}
+    if len(families) > 1:
+        schemes = ", ".join(run["dataset"]["split_scheme"] for run in runs)
+        raise UsageError(f"the runs are of several cross-validations: {schemes}")
+    ((family, n_folds),) = families
+    if missing := sorted({*range(1, n_folds + 1)} - by_number.keys()):
+        raise UsageError(
+            f"{runs[0]['model']['name']} has no run of fold {', '.join(map(str, missing))} of {n_folds} ({family}): a "
+            "cross-validation needs each"
+        )
+    fold_of: dict[str, int] = {}
+    for number, run in sorted(by_number.items()):
+        for track_id in run["final"]["tracks"]:
+            other = fold_of.setdefault(track_id, number)
+            if other != number:
+                raise UsageError(f"folds {other} and {number} both test track {quoted(track_id)}: they are of different --seed")
+
+
+def _check_same(run: Metrics, other: Metrics, values_of: Callable[[Metrics], Mapping[str, Any]]) -> None:
+    values, expected = values_of(run), values_of(other)
+    for key in sorted(values.keys() | expected.keys()):
+        if values.get(key) != expected.get(key):
+            differs = f"{quoted(values.get(key))} instead of {quoted(expected.get(key))}"
+            raise UsageError(f"{_name(run)} has another {key} than {_name(other)}: {differs}")
+
+
+def _data(run: Metrics) -> dict[str, Any]:
+    """What the runs of all networks must share."""
+    return {"corpus": run["corpus"], "genres": list(run["dataset"]["genres"]), "preset": run["dataset"]["preset"]}
+
+
+def _settings(run: Metrics) -> dict[str, Any]:
+    """What the runs of one network must share."""
+    options = {name: value for name, value in run["options"].items() if name not in _MAY_DIFFER}
+    return {"network": run["model"]["name"]} | options
+
+
+def _name(run: Metrics) -> str:
+    return str(run["options"]["output"])

@@ -4,9 +4,13 @@ Such a file takes log-mels: what turns audio into them travels in it as a descri
 """
 
 import importlib
+import io
+import json
 import logging
 import os
+import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,18 +22,22 @@ from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
 from keras_model.native_stderr import native_stderr_kept_back
-from keras_model.run_folder import ExportError, write_whole
-from keras_model.serving.check_signals import check_signals
-from keras_model.serving.portable_conversion import Classify, run_litert, run_onnx, to_litert, to_onnx
+from keras_model.run_folder import FRONT_END_FILE, ExportError, write_whole
+from keras_model.serving.export_check import check_signals
 from tfrecords.errors import UsageError
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 
-# Between the probabilities of Keras and those of the file. Seen in right files, of trained networks and of random ones: 7e-6 in
-# ONNX Runtime, 2e-5 in LiteRT, where Keras itself is up to 6e-6 from the same network in float64: sums in other orders.
-ONNX_TOLERANCE = 1e-5
-LITERT_TOLERANCE = 1e-4
+# Between the probabilities of Keras and those of the file. Seen in right files: 2e-5, where Keras itself is up to 6e-6 from the
+# same network in float64: sums in other orders.
+TOLERANCE = 1e-4
+GENRES_FILE = "genres.txt"
+_INPUT, _OUTPUT = "log_mel", "probabilities"
+_ONNX_OPSET = 18  # of 2022: in every runtime of the last years, and more than the networks need
 _INSTALL = "install it with: .venv/bin/pip install -e '.[formats]'"
+
+# Log-mels (batch, n_mels, n_frames) float32 to probabilities (batch, n_genres) float32.
+Classify = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def export_onnx(model: keras.Model, front_end: FrontEnd, *, folder: Path, name: str) -> Path:
@@ -52,30 +60,79 @@ def export_onnx(model: keras.Model, front_end: FrontEnd, *, folder: Path, name: 
     """
     path = folder / f"{name}.onnx"
     packages = ("tf2onnx", "onnx", "onnxruntime")
-    return _export(model, front_end, path, packages=packages, convert=to_onnx, run=run_onnx, tolerance=ONNX_TOLERANCE)
+    return _export(model, front_end, path, packages=packages, convert=to_onnx, run=run_onnx)
 
 
 def export_litert(model: keras.Model, front_end: FrontEnd, *, folder: Path, name: str) -> Path:
-    """Writes a network as a LiteRT file: input `log_mel` (batch, n_mels, n_frames), output `probabilities` (batch, n_genres).
+    """Writes a network as a LiteRT file, with the input and output of `export_onnx` as its one signature.
 
-    They are the names of its one signature. `front_end.json` and `genres.txt` lie in a ZIP archive at the file's end.
-
-    Args:
-        model: From (batch, n_mels, n_frames, 1) to probabilities.
-        front_end: Of the dataset that the network was trained on.
-        folder: Where the file is written; made where it is missing.
-        name: The file's, without the `.tflite` that is added. No file is ever overwritten.
-
-    Returns:
-        The file's path.
-
-    Raises:
-        UsageError: If the file exists, or ai-edge-litert is not installed.
-        ExportError: If LiteRT does not compute with the file what Keras computes, or it cannot be written.
+    `front_end.json` and `genres.txt` lie in a ZIP archive at the file's end. Arguments, result and errors are those of
+    `export_onnx`; the package it needs is ai-edge-litert.
     """
     path = folder / f"{name}.tflite"
     packages = ("ai_edge_litert.interpreter",)
-    return _export(model, front_end, path, packages=packages, convert=to_litert, run=run_litert, tolerance=LITERT_TOLERANCE)
+    return _export(model, front_end, path, packages=packages, convert=to_litert, run=run_litert)
+
+
+def to_onnx(model: keras.Model, front_end: FrontEnd) -> bytes:
+    """The network as an ONNX file.
+
+    Keras' own export makes inputs of what is no variable, such as a standardisation's mean: here all are constants.
+    """
+    import onnx
+    import tf2onnx
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32, name=_INPUT)]
+    with tf.device("CPU:0"):  # on a GPU the constants would be placed there, whatever the file is run on
+        network = _graph_of(model, signature).get_concrete_function()
+        constant = convert_variables_to_constants_v2(network, lower_control_flow=False, aggressive_inlining=True)
+    classify = tf.function(lambda log_mel: {_OUTPUT: constant(log_mel)[0]}, input_signature=signature)
+    proto, _ = tf2onnx.convert.from_function(classify, input_signature=signature, opset=_ONNX_OPSET)
+    proto.graph.name = model.name  # otherwise that of a function, with its number in this process
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"  # a number of tf2onnx's otherwise, and not the same one
+    onnx.helper.set_model_props(proto, {"front_end": front_end.to_json(), "genres": json.dumps(front_end.genres)})
+    return proto.SerializeToString(deterministic=True)
+
+
+def to_litert(model: keras.Model, front_end: FrontEnd) -> bytes:
+    """The network as a LiteRT file.
+
+    What goes with a model is appended as a ZIP archive, where TensorFlow Lite's metadata has it: interpreters pass over it, and
+    `unzip` and Python's zipfile read it without the model's schema.
+    """
+    log_mels = keras.Input(front_end.spec.shape, name=_INPUT)
+    image = keras.layers.Reshape((*front_end.spec.shape, 1), name="image")(log_mels)
+    network = keras.Model(log_mels, {_OUTPUT: model(image)}, name=f"{model.name}_of_log_mels")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.tflite"
+        network.export(file, format="litert", verbose=False)
+        converted = io.BytesIO(file.read_bytes())
+    with zipfile.ZipFile(converted, "a") as archive:
+        for name, text in ((FRONT_END_FILE, front_end.to_json()), (GENRES_FILE, "\n".join(front_end.genres) + "\n")):
+            archive.writestr(zipfile.ZipInfo(name), text)  # with a fixed date: the same model is the same bytes
+    return converted.getvalue()
+
+
+def run_onnx(data: bytes) -> Classify:
+    """An ONNX file in ONNX Runtime, on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    return lambda log_mel: session.run([_OUTPUT], {_INPUT: log_mel})[0]
+
+
+def run_litert(data: bytes) -> Classify:
+    """A LiteRT file in LiteRT's interpreter, on the CPU."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_content=data).get_signature_runner()
+    return lambda log_mel: runner(**{_INPUT: log_mel})[_OUTPUT]
+
+
+def _graph_of(model: keras.Model, signature: list[tf.TensorSpec]) -> tf.types.experimental.PolymorphicFunction:
+    return tf.function(lambda log_mel: model(log_mel[..., tf.newaxis], training=False), input_signature=signature)
 
 
 def _export(
@@ -86,42 +143,27 @@ def _export(
     packages: tuple[str, ...],
     convert: Callable[[keras.Model, FrontEnd], bytes],
     run: Callable[[bytes], Classify],
-    tolerance: float,
 ) -> Path:
-    _refuse_existing(path)
-    shapes = (*model.input_shape[1:3], model.output_shape[-1])
-    if shapes != (*front_end.spec.shape, len(front_end.genres)):
-        raise ExportError(
-            f"{path.name}: the network's log-mels and genres are {shapes}, "
-            f"those of its front end {(*front_end.spec.shape, len(front_end.genres))}"
-        )
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists; choose another name")
     try:
         with _quietly():
             for package in packages:
                 _import(package, path)
             data = convert(model, front_end)
-            answers = _answers(model, run(data), front_end.spec)
+            _check(run(data), model, front_end.spec)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
     except UsageError:
         raise
+    except ExportError as error:
+        raise ExportError(f"{path.name} is not written: {error}") from error
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror}") from error
     except Exception as error:  # converters and runtimes raise errors of every kind
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ExportError(f"{path.name} cannot be made of this network: {reason}") from error
-    for expected, actual in answers:
-        problem = _problem(expected, actual, tolerance)
-        if problem is not None:
-            raise ExportError(f"{path.name} is not written: for a batch of {len(expected)}, {problem}")
-    _refuse_existing(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}") from error
     return path
-
-
-def _refuse_existing(path: Path) -> None:
-    if os.path.lexists(path):
-        raise UsageError(f"{path} exists; choose another name")
 
 
 def _import(package: str, path: Path) -> None:
@@ -135,41 +177,29 @@ def _import(package: str, path: Path) -> None:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Keeps what converters and runtimes say from the screen; if the body fails, native code's messages are shown."""
-    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow", "tf2onnx")]
-    levels = [logger.level for logger in loggers]
     with native_stderr_kept_back(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        logging.disable(logging.WARNING)
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(logging.NOTSET)
 
 
-def _answers(model: keras.Model, classify: Classify, spec: LogMelSpec) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """For every batch the probabilities of Keras and those of the file."""
-    signature = [tf.TensorSpec((None, *spec.shape), tf.float32)]
-    # As a graph, with the fusions of the file's; on the CPU, as a GPU may round to TensorFloat-32.
-    keras_graph = tf.function(lambda log_mels: model(log_mels[..., tf.newaxis], training=False), input_signature=signature)
-    with tf.device("CPU:0"):
-        return [(keras_graph(tf.constant(batch)).numpy(), classify(batch)) for batch in check_batches(spec)]
-
-
-def _problem(expected: NDArray[np.float32], actual: NDArray[np.float32], tolerance: float) -> str | None:
-    """What is wrong with a file's probabilities (batch, n_genres), given the network's; None for nothing."""
-    if actual.shape != expected.shape:
-        return f"its probabilities have the shape {actual.shape}, the network's {expected.shape}"
-    if not (np.isfinite(actual).all() and np.isfinite(expected).all()):
-        return "its probabilities or the network's are not all finite"
-    difference = float(np.abs(actual - expected).max())
-    if not difference <= tolerance:
-        return f"its probabilities differ from the network's by {difference:.2g}, more than {tolerance:.0e}"
-    decided = np.take_along_axis(expected, actual.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
-    if (expected.max(axis=1) - decided > tolerance).any():  # which of two equals is named, is rounding
-        return "it names another genre than the network"
-    return None
+def _check(classify: Classify, model: keras.Model, spec: LogMelSpec) -> None:
+    """Refuses a file whose probabilities are not the network's; as a graph on the CPU, as a GPU may round to TensorFloat-32."""
+    network = _graph_of(model, [tf.TensorSpec((None, *spec.shape), tf.float32)])
+    for batch in check_batches(spec):
+        with tf.device("CPU:0"):
+            expected = network(tf.constant(batch)).numpy()
+        actual = classify(batch)
+        if actual.shape != expected.shape:
+            problem = f"its probabilities have the shape {actual.shape}, the network's {expected.shape}"
+            raise ExportError(f"for a batch of {len(batch)}, {problem}")
+        difference = float(np.abs(actual - expected).max())
+        if not difference <= TOLERANCE:  # nor is NaN
+            problem = f"its probabilities differ from the network's by {difference:.2g}, more than {TOLERANCE:.0e}"
+            raise ExportError(f"for a batch of {len(batch)}, {problem}")
 
 
 def check_batches(spec: LogMelSpec) -> list[NDArray[np.float32]]:

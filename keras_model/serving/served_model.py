@@ -6,16 +6,17 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_model.front_end import FrontEnd
-from keras_model.serving.log_mel_graph import log_mel_graph
-from keras_model.serving.track_graph import TrackAnswer, classify_track
-from keras_model.serving.wav_graph import decode_wav
+from keras_model.serving.front_end_graph import log_mel_graph
+from keras_model.serving.track_graph import classify_track
+from keras_model.serving.wav_graph import decode_wav, say_if
 from tfrecords.schema import LOG_MEL
 
-# TF Serving's Classify API: one input of this name, outputs `classes` and `scores`.
+# TF Serving's Classify API: a method of this name, with one input `inputs` and outputs `classes` and `scores`.
 CLASSIFY_SIGNATURE = "classify_examples"
-CLASSIFY_INPUT = "inputs"
+_CLASSIFY_METHOD = "tensorflow/serving/classify"
 
 _NOT_FINITE = "holds values that are NaN or infinite, or too large"
 
@@ -47,11 +48,10 @@ class ServedModel(tf.Module):
         super().__init__()
         self.weights = [weight.value for weight in model.weights]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
-        self._spec = front_end.spec
+        self._spec = spec = front_end.spec
         self._genres = tf.constant(front_end.genres)
         self._n_genres = len(front_end.genres)
         self._n_wanted = n_wanted
-        spec = front_end.spec
         chunks = tf.TensorSpec((None, spec.chunk_samples), tf.float32)
         self.log_mel = tf.function(lambda chunks: log_mel_graph(chunks, spec=spec), input_signature=[chunks], autograph=False)
         # Each is traced once, and the signatures share it.
@@ -60,21 +60,26 @@ class ServedModel(tf.Module):
         track = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.string))
         self._classify_track = _shared(self._answer, *track)
 
-    def signatures(self) -> dict[str, Any]:
-        """The signatures by name, each with its inputs' shapes and types."""
+    def save(self, path: Path) -> None:
+        """Writes a SavedModel with all signatures; that for TF Serving's Classify API is named as such."""
         log_mel = tf.TensorSpec((None, *self._spec.shape), tf.float32, name="log_mel")
         waveform = tf.TensorSpec((None, None), tf.float32, name="waveform")
         n_samples = tf.TensorSpec((None,), tf.int32, name="n_samples")
         sample_rate = tf.TensorSpec((None,), tf.int32, name="sample_rate")
         audio = tf.TensorSpec((None,), tf.string, name="audio")
-        inputs = tf.TensorSpec((None,), tf.string, name=CLASSIFY_INPUT)
+        inputs = tf.TensorSpec((None,), tf.string, name="inputs")
         # None of them is an attribute of the module, which would be saved a second time.
-        return {
+        signatures = {
             "serving_default": _graph(self.classify_log_mel, log_mel),
             "classify_waveform": _graph(self.classify_waveform, waveform, n_samples, sample_rate),
             "classify_audio": _graph(self.classify_audio, audio),
             CLASSIFY_SIGNATURE: _graph(self.classify_examples, inputs),
         }
+        tf.saved_model.save(self, str(path), signatures=signatures)
+        file = path / "saved_model.pb"
+        saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+        saved_model.meta_graphs[0].signature_def[CLASSIFY_SIGNATURE].method_name = _CLASSIFY_METHOD
+        file.write_bytes(saved_model.SerializeToString(deterministic=True))
 
     def classify_log_mel(self, log_mel: tf.Tensor) -> dict[str, tf.Tensor]:
         """Log-mels (batch, n_mels, n_frames) float32 to genres, one row each.
@@ -102,12 +107,10 @@ class ServedModel(tf.Module):
         """
         longest = tf.shape(waveform)[1]
 
-        def classify(samples: tf.Tensor, n: tf.Tensor, rate: tf.Tensor) -> TrackAnswer:
-            fits = tf.logical_and(n >= 0, n <= longest)
-            expected = tf.strings.join(
-                ["n_samples must be 0 to ", tf.strings.as_string(longest), ", the length of waveform, got "]
-            )
-            error = tf.where(fits, "", tf.strings.join([expected, tf.strings.as_string(n)]))
+        def classify(item: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+            samples, n, rate = item
+            fits = (n >= 0) & (n <= longest)
+            error = say_if(~fits, "n_samples must be 0 to ", longest, ", the length of waveform, got ", n)
             return self._classify_track(samples[: tf.where(fits, n, 0)], rate, error)
 
         return self._decisions(classify, (waveform, n_samples, sample_rate))
@@ -120,12 +123,7 @@ class ServedModel(tf.Module):
         how many chunks were taken for each genre; `n_chunks` (batch,); `chunk_probabilities` (batch, most chunks of an item,
         n_genres) and `chunk_start_seconds` (batch, most chunks), which are 0 and −1 beyond an item's own chunks.
         """
-
-        def classify(data: tf.Tensor) -> TrackAnswer:
-            decoded = decode_wav(data)
-            return self._classify_track(decoded.waveform, decoded.sample_rate, decoded.error)
-
-        return self._decisions(classify, (audio,))
+        return self._decisions(lambda data: self._classify_track(*decode_wav(data)), audio)
 
     def classify_examples(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Records as the pipeline writes them, serialized tf.train.Examples (batch,), for TF Serving's Classify API.
@@ -152,7 +150,7 @@ class ServedModel(tf.Module):
         right = tf.logical_and(finite, tf.reduce_all(tf.math.is_finite(probabilities), axis=1))
         return tf.where(right[:, tf.newaxis], probabilities, 0.0), right
 
-    def _answer(self, waveform: tf.Tensor, sample_rate: tf.Tensor, error: tf.Tensor) -> TrackAnswer:
+    def _answer(self, waveform: tf.Tensor, sample_rate: tf.Tensor, error: tf.Tensor) -> dict[str, tf.Tensor]:
         return classify_track(
             waveform,
             sample_rate,
@@ -163,38 +161,31 @@ class ServedModel(tf.Module):
             n_wanted=self._n_wanted,
         )
 
-    def _decisions(self, classify: Callable[..., TrackAnswer], items: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+    def _decisions(self, classify: Callable[..., dict[str, tf.Tensor]], items: Any) -> dict[str, tf.Tensor]:
         """What `classify` says of each item, one after the other: no item's length or fault touches another's answer."""
-        n_items = tf.shape(items[0])[0]
-        row = (self._n_genres,)
-        arrays = TrackAnswer(
-            chunk_probabilities=_array(tf.float32, n_items, (None, self._n_genres)),
-            start_seconds=_array(tf.float32, n_items, (None,)),
-            n_chunks=_array(tf.int64, n_items, ()),
-            probabilities=_array(tf.float32, n_items, row),
-            votes=_array(tf.int64, n_items, row),
-            maximum=_array(tf.int64, n_items, ()),
-            majority=_array(tf.int64, n_items, ()),
-            error=_array(tf.string, n_items, ()),
+        row, index = tf.TensorSpec((self._n_genres,), tf.int64), tf.TensorSpec((), tf.int64)
+        answers = tf.map_fn(
+            classify,
+            items,
+            fn_output_signature={
+                "chunk_probabilities": tf.RaggedTensorSpec((None, self._n_genres), tf.float32, ragged_rank=0),
+                "chunk_start_seconds": tf.RaggedTensorSpec((None,), tf.float32, ragged_rank=0),
+                "n_chunks": index,
+                "probabilities": tf.TensorSpec((self._n_genres,), tf.float32),
+                "votes": row,
+                "genre_index": index,
+                "genre_majority_index": index,
+                "error": tf.TensorSpec((), tf.string),
+            },
         )
-
-        def add(place: tf.Tensor, arrays: TrackAnswer) -> tuple[tf.Tensor, TrackAnswer]:
-            answer = classify(*(values[place] for values in items))
-            written = (array.write(place, value) for array, value in zip(arrays, answer, strict=True))
-            return place + 1, TrackAnswer(*written)
-
-        _, arrays = tf.while_loop(lambda place, _: place < n_items, add, (tf.constant(0), arrays))
-        answers = TrackAnswer(*(array.concat() for array in arrays[:2]), *(array.stack() for array in arrays[2:]))
-        ragged = tf.RaggedTensor.from_row_lengths
-        chunk_probabilities = ragged(answers.chunk_probabilities, answers.n_chunks)
-        return self._decision(answers.probabilities, answers.maximum, answers.error) | {
-            "genre_majority": self._names(answers.majority),
-            "genre_majority_index": answers.majority,
-            "votes": answers.votes,
-            "n_chunks": answers.n_chunks,
-            "chunk_probabilities": chunk_probabilities.to_tensor(0.0, shape=(None, None, self._n_genres)),
-            "chunk_start_seconds": ragged(answers.start_seconds, answers.n_chunks).to_tensor(-1.0),
+        chunks = answers["chunk_probabilities"]
+        chunks = chunks.with_flat_values(tf.reshape(chunks.flat_values, (-1, self._n_genres)))  # of no items they have no shape
+        padded = {
+            "chunk_probabilities": chunks.to_tensor(0.0),
+            "chunk_start_seconds": answers["chunk_start_seconds"].to_tensor(-1.0),
         }
+        named = self._decision(answers["probabilities"], answers["genre_index"], answers["error"])
+        return answers | padded | named | {"genre_majority": self._names(answers["genre_majority_index"])}
 
     def _decision(self, probabilities: tf.Tensor, index: tf.Tensor, error: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
@@ -218,7 +209,3 @@ def _shared(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Callable[..
 
 def _graph(function: Callable[..., Any], *inputs: tf.TensorSpec) -> Any:
     return tf.function(function, autograph=False).get_concrete_function(*inputs)
-
-
-def _array(dtype: tf.DType, size: tf.Tensor, shape: tuple[int | None, ...]) -> tf.TensorArray:
-    return tf.TensorArray(dtype, size=size, element_shape=shape, infer_shape=False)

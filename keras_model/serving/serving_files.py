@@ -1,13 +1,15 @@
-"""What TF Serving needs beside the models: which they are, how it batches, and a compose file that starts it."""
+"""What TF Serving needs beside the models: which they are, how it batches, a compose file that starts it, warm-up requests."""
 
 import re
 from pathlib import Path
 
+from keras_model.front_end import FrontEnd
 from keras_model.run_folder import write_whole
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
 COMPOSE_FILE = "compose.yaml"
+WARM_UP_FILE = "tf_serving_warmup_requests"
 
 _MOUNTED = "/models"
 # What TF Serving's address of a model can hold, but for a number, which would be taken for a version.
@@ -39,11 +41,7 @@ services:
 
 
 def write_serving_files(folder: Path) -> None:
-    """Writes `models.config`, which names all models of a folder, and the other two where they are missing.
-
-    Args:
-        folder: Holds the models, `<name>/<version>/`.
-    """
+    """Writes `models.config`, which names a folder's models (`<name>/<version>/`), and the other two where they are missing."""
     names = sorted(path.name for path in folder.iterdir() if is_model_name(path.name) and _has_version(path))
     models = "".join(
         f'  config {{ name: "{name}" base_path: "{_MOUNTED}/{name}" model_platform: "tensorflow" }}\n' for name in names
@@ -52,6 +50,48 @@ def write_serving_files(folder: Path) -> None:
     for name, text in ((BATCHING_FILE, _BATCHING), (COMPOSE_FILE, _COMPOSE)):
         if not (folder / name).exists():  # a user may have changed them
             write_whole(folder / name, text.encode())
+
+
+def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
+    """Writes a request for each signature, which TF Serving sends a version first: a graph's first answer takes seconds.
+
+    Args:
+        folder: `assets.extra` of the version.
+        front_end: Of the model.
+        name: Of the model.
+    """
+    import numpy as np  # the command line asks for names before any of these is loaded
+    import tensorflow as tf
+    from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
+
+    from keras_model.serving.export_check import check_tracks, wav_bytes
+    from keras_model.serving.served_model import CLASSIFY_SIGNATURE
+    from tfrecords.schema import LOG_MEL
+
+    spec = front_end.spec
+    waveform = check_tracks(spec, sample_rate=spec.sample_rate)[0]
+    requests = {
+        "serving_default": {"log_mel": np.zeros((1, *spec.shape), np.float32)},
+        "classify_waveform": {
+            "waveform": waveform[np.newaxis],
+            "n_samples": np.array([len(waveform)], np.int32),
+            "sample_rate": np.array([spec.sample_rate], np.int32),
+        },
+        "classify_audio": {"audio": np.array([wav_bytes(waveform, spec.sample_rate)])},
+    }
+    logs = []
+    for signature, inputs in requests.items():
+        predict = predict_pb2.PredictRequest(inputs={key: tf.make_tensor_proto(value) for key, value in inputs.items()})
+        predict.model_spec.name, predict.model_spec.signature_name = name, signature
+        logs.append(prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=predict)))
+    classify = classification_pb2.ClassificationRequest()
+    classify.model_spec.name, classify.model_spec.signature_name = name, CLASSIFY_SIGNATURE
+    example = classify.input.example_list.examples.add()
+    example.features.feature[LOG_MEL].float_list.value.extend(np.zeros(spec.n_mels * spec.n_frames))
+    logs.append(prediction_log_pb2.PredictionLog(classify_log=prediction_log_pb2.ClassifyLog(request=classify)))
+    with tf.io.TFRecordWriter(str(folder / WARM_UP_FILE)) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
 
 
 def is_model_name(name: str) -> bool:

@@ -1,20 +1,22 @@
 """WAV bytes to a waveform in stock TensorFlow operations, for the served model; the twin of tfrecords.audio.
 
-What libsndfile reads of a WAV file is read here, and says the same: PCM, floating point, A-law and µ-law in RIFF, RIFX and RF64.
-Bytes that are no such file are answered with words instead of an exception, which would fail every other file of its batch.
+PCM of up to 32 bits and floating point in RIFF and RF64 are read as libsndfile reads them. Other bytes are answered with words
+instead of an exception, which would fail every other file of its batch.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from keras_model.serving.wav_header import Layout, cut, first_of, read_layout
-from keras_model.serving.wav_samples import FLOAT_32, FLOAT_64, decode_samples, mean_of_channels
-from tfrecords.audio import LARGEST_SAMPLE
 from tfrecords.audio_formats import MAGIC_BYTES
 
 # Where in the file, which bytes, and the format's name.
-_OTHER_FORMATS = (*MAGIC_BYTES, (0, b"OggS", "Ogg"), (0, b"FORM", "AIFF"), (0, b".snd", "AU"), (0, b"caff", "CAF"))
+_OTHER = (*MAGIC_BYTES, (0, b"OggS", "Ogg"), (0, b"FORM", "AIFF"), (0, b".snd", "AU"), (0, b"caff", "CAF"))
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_LARGEST_N_CHANNELS = 1024  # as many as libsndfile takes
+# Files have a handful before their samples. Without a limit, a file of nothing but empty chunks would take a minute.
+_LARGEST_N_CHUNKS = 1024
+_UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 class WavAudio(NamedTuple):
@@ -22,8 +24,8 @@ class WavAudio(NamedTuple):
 
     Attributes:
         waveform: (n_samples,) float32, the mean of the channels; integer formats lie in ±1. Empty where there is an error.
-        sample_rate: Scalar int32, in Hz; 0 where there is an error.
-        error: Scalar string, one line of UTF-8 that says why the file cannot be used; empty where it is fine.
+        sample_rate: Scalar int32, in Hz, as the header has it.
+        error: Scalar string, one line that says why the file does not decode; empty where it does.
     """
 
     waveform: tf.Tensor
@@ -38,40 +40,118 @@ def decode_wav(data: tf.Tensor) -> WavAudio:
         data: The file's bytes, a scalar string.
     """
     with tf.device("CPU:0"):  # a GPU would take longer to start on each of the header's numbers than to read them
-        form = cut(data, 0, 4)
-        is_wav = ((form == b"RIFF") | (form == b"RIFX") | (form == b"RF64")) & (cut(data, 8, 4) == b"WAVE")
-        layout = read_layout(data)
-        error = tf.cond(is_wav, lambda: layout.error, lambda: _other_format(data))
-        waveform, error = tf.cond(
-            error == b"",
-            lambda: _waveform(cut(data, layout.offset, layout.n_bytes), layout),
-            lambda: (tf.zeros((0,), tf.float32), error),
+        fmt, samples, size = _find_samples(data)
+        tag, n_channels, sample_rate, frame_bytes, bits = (
+            _number(data, fmt + place, n_bytes) for place, n_bytes in ((0, 2), (2, 2), (4, 4), (12, 2), (14, 2))
         )
-        return WavAudio(tf.ensure_shape(waveform, (None,)), tf.where(error == b"", layout.sample_rate, 0), error)
+        tag = tf.where(tag == _EXTENSIBLE, _number(data, fmt + 24, 2), tag)  # where its GUID begins
+        sample_bytes = (bits + 7) // 8
+        is_pcm = (tag == _PCM) & (sample_bytes >= 1) & (sample_bytes <= 4)
+        is_float = (tag == _FLOAT) & ((sample_bytes == 4) | (sample_bytes == 8))
+        error = first_error(
+            _not_wav(data),
+            say_if(fmt < 0, "does not decode: its fmt chunk is missing"),
+            say_if(samples < 0, "does not decode: its data chunk is missing"),
+            say_if(
+                ~(is_pcm | is_float),
+                *("has ", bits, "-bit samples of WAV format ", tag),
+                "; this model takes PCM of up to 32 bits and float of 32 or 64 bits",
+            ),
+            say_if(
+                (n_channels < 1) | (n_channels > _LARGEST_N_CHANNELS),
+                *("has ", n_channels, f" channels, expected 1 to {_LARGEST_N_CHANNELS}"),
+            ),
+            say_if(
+                frame_bytes != n_channels * sample_bytes,
+                *("does not decode: its header says ", frame_bytes, " bytes a frame, expected ", n_channels * sample_bytes),
+            ),
+        )
+        branch = tf.where(error == "", tf.where(is_float, 4 + sample_bytes // 4, sample_bytes), 0)
+        whole_frames = _cut(data, samples, size - size % tf.maximum(frame_bytes, 1))
+        interleaved = tf.switch_case(
+            tf.cast(branch, tf.int32),
+            [
+                lambda: tf.zeros((0,), tf.float32),
+                lambda: (_raw(whole_frames, tf.uint8) - 128.0) * 2.0**-7,
+                lambda: _raw(whole_frames, tf.int16) * 2.0**-15,
+                lambda: _decode_24_bit(whole_frames),
+                lambda: _raw(whole_frames, tf.int32) * 2.0**-31,
+                lambda: _raw(whole_frames, tf.float32),
+                lambda: _raw(whole_frames, tf.float64),
+            ],
+        )
+        channels = tf.reshape(interleaved, (-1, tf.where(error == "", n_channels, 1)))  # (n_samples, n_channels)
+        rate = tf.cast(tf.minimum(sample_rate, tf.int32.max), tf.int32)
+        return WavAudio(tf.reduce_mean(channels, axis=1), rate, error)
 
 
-def _waveform(samples: tf.Tensor, layout: Layout) -> tuple[tf.Tensor, tf.Tensor]:
-    """The waveform, (n_samples,) float32, and what is wrong with it."""
-    values = decode_samples(samples, layout.codec, big_endian=layout.big_endian)
-    is_float = (layout.codec == FLOAT_32) | (layout.codec == FLOAT_64)
-    # A comparison with NaN is false. Integers need no look.
-    in_range = tf.cond(is_float, lambda: tf.reduce_all(tf.abs(values) <= LARGEST_SAMPLE), lambda: tf.constant(True))
-    error = tf.cond(
-        in_range,
-        lambda: tf.constant(""),
-        lambda: tf.where(
-            tf.reduce_all(tf.math.is_finite(values)),
-            f"holds samples beyond ±{LARGEST_SAMPLE:.0e}, where ±1 is full scale",
-            "holds samples that are NaN or infinite",
-        ),
+def say_if(condition: tf.Tensor, *parts: Any) -> tf.Tensor:
+    """A message of texts and numbers where a condition, a scalar bool, is true; empty elsewhere."""
+    message = tf.strings.join([part if isinstance(part, str) else tf.strings.as_string(part) for part in parts])
+    return tf.where(condition, message, "")
+
+
+def first_error(*errors: tf.Tensor) -> tf.Tensor:
+    """The first of some scalar strings that is not empty."""
+    first, *others = errors
+    for error in others:
+        first = tf.where(first == "", error, first)
+    return first
+
+
+def _find_samples(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Where the bodies of the fmt and the data chunk begin, −1 for one that is missing, and how many bytes the samples have."""
+    length = tf.cast(tf.strings.length(data), tf.int64)
+
+    def step(position: tf.Tensor, fmt: tf.Tensor, samples: tf.Tensor, ds64: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        name, body, size = _cut(data, position, 4), position + 8, _number(data, position + 4, 4)
+        names = ((b"fmt ", fmt), (b"data", samples), (b"ds64", ds64))
+        found = (tf.where((name == wanted) & (before < 0), body, before) for wanted, before in names)
+        return body + size + size % 2, *found  # an odd chunk has a byte of padding
+
+    _, fmt, samples, ds64 = tf.while_loop(
+        lambda position, fmt, samples, ds64: (position + 8 <= length) & (samples < 0),
+        step,
+        tuple(tf.constant(value, tf.int64) for value in (12, -1, -1, -1)),
+        maximum_iterations=_LARGEST_N_CHUNKS,
     )
-    kept = values[: tf.where(in_range, tf.shape(values)[0], 0)]
-    return mean_of_channels(kept, layout.n_channels), error
+    whole, size = _number(data, 4, 4), _number(data, samples - 4, 4)
+    size = tf.where((_cut(data, 0, 4) == b"RF64") & (ds64 >= 0), _number(data, ds64 + 8, 8), size)
+    # A program that writes to a pipe, or was killed, leaves the size 0 or at its largest. In an empty recording it is 0 too, but
+    # the whole does not end before the samples there.
+    is_open = (size == _UNKNOWN_SIZE) | (size < 0) | ((size == 0) & (whole + 8 <= samples))
+    available = tf.maximum(length - samples, 0)
+    return fmt, samples, tf.where(is_open, available, tf.minimum(size, available))
 
 
-def _other_format(data: tf.Tensor) -> tf.Tensor:
-    """What a file is that is no WAV file."""
-    known = (
-        (cut(data, position, len(magic)) == magic, f"is {name}; this model takes WAV") for position, magic, name in _OTHER_FORMATS
+def _not_wav(data: tf.Tensor) -> tf.Tensor:
+    """What a file is that is no WAV file; empty for one that is."""
+    is_wav = ((_cut(data, 0, 4) == b"RIFF") | (_cut(data, 0, 4) == b"RF64")) & (_cut(data, 8, 4) == b"WAVE")
+    error = first_error(
+        say_if(tf.strings.length(data) == 0, "the file is empty"),
+        *(say_if(_cut(data, place, len(magic)) == magic, f"is {name}; this model takes WAV") for place, magic, name in _OTHER),
+        tf.constant("does not decode: it is no WAV file"),
     )
-    return first_of((tf.strings.length(data) == 0, "the file is empty"), *known, default="does not decode: it is no WAV file")
+    return tf.where(is_wav, "", error)
+
+
+def _cut(data: tf.Tensor, position: Any, n_bytes: Any) -> tf.Tensor:
+    """Bytes of a scalar string, as a scalar string: fewer or none where it ends before."""
+    inside = tf.clip_by_value(tf.cast(position, tf.int64), 0, tf.cast(tf.strings.length(data), tf.int64))
+    return tf.strings.substr(data, inside, tf.cast(n_bytes, tf.int64))
+
+
+def _number(data: tf.Tensor, position: Any, n_bytes: int) -> tf.Tensor:
+    """A little-endian number without sign, as a scalar int64; of eight bytes the largest come out negative."""
+    return tf.io.decode_raw(_cut(data, position, n_bytes), tf.int64, fixed_length=8)[0]
+
+
+def _raw(data: tf.Tensor, kind: tf.DType) -> tf.Tensor:
+    return tf.cast(tf.io.decode_raw(data, kind), tf.float32)
+
+
+def _decode_24_bit(data: tf.Tensor) -> tf.Tensor:
+    low, middle, high = tf.unstack(tf.reshape(tf.io.decode_raw(data, tf.uint8), (-1, 3)), axis=1)
+    # 24 bits fit into float32: no sum is rounded. Putting integers together instead takes twice the time.
+    signed = tf.cast(tf.bitcast(high, tf.int8), tf.float32)
+    return tf.cast(low, tf.float32) * 2.0**-23 + tf.cast(middle, tf.float32) * 2.0**-15 + signed * 2.0**-7

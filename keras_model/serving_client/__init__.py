@@ -1,1 +1,1 @@
-"""The client's two ways to a served model, and what they share."""
+"""The client's two ways to a served model, REST and gRPC, and what they share."""

@@ -1,36 +1,36 @@
-"""A served model over gRPC: TensorFlow Serving's PredictionService."""
+"""A served model over gRPC: TensorFlow Serving's PredictionService, whose messages come with TensorFlow."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
-from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from keras_model.serving_client.grpc_messages import PREDICT_METHOD, predict_outputs, predict_request
 from keras_model.serving_client.protocol import (
     CONNECT_SECONDS,
-    MAX_ANSWER_BYTES,
     SIGNATURE,
     Address,
+    Outputs,
     ServingError,
     TransientError,
     UnreachableError,
     UnusableServerError,
-    as_row,
     one_line,
     refusal,
 )
 
+_DEFAULT_PORT = 8500
 _OPTIONS = (
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),  # gRPC's own limit is 4 MiB
+    ("grpc.max_receive_message_length", -1),  # gRPC's own limit is 4 MiB
     # After a failed connection gRPC refuses requests for a second and more without trying; when to try is decided here.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", round(CONNECT_SECONDS * 1000)),  # which is how long one attempt to connect may take
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.enable_retries", 0),
 )
-_TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
+_TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 # UNAVAILABLE is said both by a server whose queue is full and by the client's own side where nobody is there: in these words.
 _NOBODY_THERE = ("failed to connect", "DNS resolution failed", "errors resolving")
 
@@ -40,22 +40,26 @@ class GrpcServer:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._channel = grpc.insecure_channel(address.grpc_target, options=_OPTIONS)
-        self._predict = self._channel.unary_unary(PREDICT_METHOD)  # bytes to bytes
+        parts = urlsplit(address.url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        self._channel = grpc.insecure_channel(f"{host}:{parts.port or _DEFAULT_PORT}", options=_OPTIONS)
+        self._service = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def ask(self, wav: bytes) -> dict[str, NDArray[Any]]:
+    def ask(self, wav: bytes) -> Outputs:
         """See `keras_model.serving_client.protocol.Server`."""
         address = self._address
-        request = predict_request(model=address.model, version=address.version, signature=SIGNATURE, name="audio", data=wav)
+        # All outputs are asked for: a server that batches does so by signature, and would run a request for some of them alone.
+        request = predict_pb2.PredictRequest(inputs={"audio": tf.make_tensor_proto([wav])})
+        request.model_spec.name, request.model_spec.signature_name = address.model, SIGNATURE
+        if address.version is not None:
+            request.model_spec.version.value = address.version
         try:
-            response = self._predict(request, timeout=address.timeout_seconds)
+            response = self._service.Predict(request, timeout=address.timeout_seconds)
+            return {name: tf.make_ndarray(value)[0] for name, value in response.outputs.items()}
         except grpc.RpcError as error:
             raise self._error(error.code(), error.details() or "") from error
-        try:
-            outputs = predict_outputs(response)
-        except (ValueError, DecodeError) as error:
+        except (ValueError, TypeError, IndexError) as error:
             raise UnusableServerError(f"{address.shown_url} does not answer as TensorFlow Serving does: {error}") from error
-        return {name: as_row(name, value) for name, value in outputs.items()}
 
     def close(self) -> None:
         """Ends the connection."""

@@ -1,32 +1,28 @@
-"""What both ways to a served model share: the address, the errors, and when a request is tried again."""
+"""What both ways to a served model share: the address, the errors, when a request is tried again, and what an answer means."""
 
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.printable_text import encodable, printable
+from keras_model.prediction.output import printable
+from keras_model.prediction.track import Prediction
 from tfrecords.errors import UsageError, quoted
 
 SIGNATURE = "classify_audio"
 # A host that is not there says nothing at all; one that is there takes a connection at once, however long it then works.
 CONNECT_SECONDS = 10.0
-# An hour of chunks is a megabyte; a longer answer than this is not the model's.
-MAX_ANSWER_BYTES = 256 * 2**20
-_GRPC_PORT = 8500
-_LONGEST_TIMEOUT_SECONDS = 24 * 3600.0  # months would overflow what sockets take
-_LARGEST_VERSION = 2**63 - 1  # it is an int64
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 8.0
+_MOST_DOUBLINGS = 4
 _LONGEST_MESSAGE = 300
 
-T = TypeVar("T")
+Outputs = dict[str, NDArray[Any]]
 
 
 class ServingError(RuntimeError):
@@ -53,8 +49,7 @@ class Address:
         url: http(s)://host[:port][/path], TensorFlow Serving's REST, or grpc://host[:port].
         model: Its name there.
         version: None for the server's newest.
-        timeout_seconds: How long one attempt may take. Over REST this is looked at when something arrives, and no silence may
-            last longer; so an attempt that begins slowly may take up to twice as long.
+        timeout_seconds: How long one attempt may take; over REST, how long the server may say nothing.
     """
 
     url: str
@@ -63,41 +58,27 @@ class Address:
     timeout_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        expected = "http://HOST:8501, https://HOST or grpc://HOST:8500"
         try:
             parts = urlsplit(self.url)
-            valid = parts.scheme in ("http", "https", "grpc") and parts.hostname and parts.port != 0
-            valid = valid and self.url == encodable(self.url)
+            is_valid = parts.scheme in ("http", "https", "grpc") and parts.hostname and parts.port != 0
         except ValueError:  # a port that is no number, a bracket that is not closed
-            valid = False
-        if not valid or parts.query or parts.fragment or (self.is_grpc and parts.path.strip("/")):
+            is_valid = False
+        if not is_valid or parts.query or parts.fragment or (self.is_grpc and parts.path.strip("/")):
+            expected = "http://HOST:8501, https://HOST or grpc://HOST:8500"
             shown = re.sub(r"(?s)^(\w+://)?.*@", r"\1", self.url)  # a password may be what makes it invalid
             raise UsageError(f"the URL must be like {expected}, got {quoted(shown)}")
         if not self.model:
             raise UsageError("the model's name must not be empty")
-        if self.model != encodable(self.model):
-            raise UsageError(f"the model's name must be UTF-8, got {quoted(self.model)}")
-        if self.version is not None and not 0 <= self.version <= _LARGEST_VERSION:
-            raise UsageError(f"the model's version must be 0 to 2**63 - 1, got {quoted(self.version)}")
-        if not 0 < self.timeout_seconds <= _LONGEST_TIMEOUT_SECONDS:
-            raise UsageError(f"the time-out must lie in 0..{_LONGEST_TIMEOUT_SECONDS:g} s, got {self.timeout_seconds:g}")
 
     @property
     def is_grpc(self) -> bool:
         """Whether the server speaks gRPC there."""
-        return urlsplit(self.url).scheme == "grpc"
+        return self.url.startswith("grpc:")
 
     @property
     def shown_url(self) -> str:
         """The URL without user and password, for messages."""
         return re.sub("//[^/]*@", "//", self.url)
-
-    @property
-    def grpc_target(self) -> str:
-        """Host and port, as gRPC takes them."""
-        parts = urlsplit(self.url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        return f"{host}:{parts.port or _GRPC_PORT}"
 
     @property
     def title(self) -> str:
@@ -109,7 +90,7 @@ class Address:
 class Server(Protocol):
     """A served model, whichever protocol it speaks."""
 
-    def ask(self, wav: bytes) -> dict[str, NDArray[Any]]:
+    def ask(self, wav: bytes) -> Outputs:
         """Sends a WAV file once.
 
         Returns:
@@ -125,27 +106,55 @@ class Server(Protocol):
         """Ends the connections."""
 
 
-def ask_patiently(ask: Callable[[], T], *, n_retries: int, sleep: Callable[[float], None] = time.sleep) -> T:
+def ask_patiently(ask: Callable[[], Outputs], *, n_retries: int) -> Outputs:
     """Repeats a request that fails in passing, with pauses of half a second, one, two …, each shortened at random.
 
-    Neither library's own rules reach far enough: gRPC's know no deadline per attempt and give up on requests above 256 KiB;
-    urllib3's end before an answer's body is read.
+    Neither library's own rules reach far enough: gRPC's know no deadline per attempt and end after five, urllib3's before an
+    answer's body is read.
 
     Raises:
-        TransientError: If the last attempt fails too; the message says how many there were.
-        ServingError: At once, if another attempt would not help.
+        ServingError: If the last attempt fails too; at once, if another attempt would not help.
+        UnusableServerError: Likewise.
     """
-    longest = _FIRST_PAUSE_SECONDS
-    for n_failed in range(1, n_retries + 2):
+    n_failed = 0
+    while True:
         try:
             return ask()
         except TransientError as error:
+            n_failed += 1
             if n_failed > n_retries:
-                attempts = f" ({n_failed} attempts)" if n_failed > 1 else ""
-                raise type(error)(f"{error}{attempts}") from error
-        sleep(random.uniform(longest / 2, longest))  # noqa: S311 (many clients must not come back at the same moment)
-        longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
-    raise ValueError(f"n_retries must be at least 0, got {n_retries}")
+                kind = UnusableServerError if isinstance(error, UnreachableError) else ServingError
+                raise kind(f"{error} ({n_failed} attempts)" if n_failed > 1 else str(error)) from error
+        longest = _FIRST_PAUSE_SECONDS * 2 ** min(n_failed - 1, _MOST_DOUBLINGS)
+        time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 (many clients must not come back at the same moment)
+
+
+def answered_prediction(outputs: Mapping[str, NDArray[Any]], *, seconds: float) -> Prediction:
+    """A file's prediction, decided from its chunks as everywhere else.
+
+    Args:
+        outputs: What `Server.ask` returns; the chunks are filled up beyond their number where the server answered for several
+            files at once.
+        seconds: Duration of the file.
+
+    Raises:
+        ServingError: If the model could not classify the file; in its words.
+        UnusableServerError: If these are not the outputs of a model that train.py exported.
+    """
+    try:
+        if reason := _text(outputs["error"]):
+            raise ServingError(one_line(reason))
+        n_chunks = int(outputs["n_chunks"])
+        return Prediction(
+            genres=[printable(_text(genre)) for genre in outputs["genres"]],
+            chunk_probabilities=outputs["chunk_probabilities"][:n_chunks].astype(np.float32),
+            chunk_start_seconds=outputs["chunk_start_seconds"][:n_chunks].astype(np.float64),
+            seconds=seconds,
+        )
+    except KeyError as error:
+        raise UnusableServerError(f"the model's {SIGNATURE} has no output {error}: not exported by this version") from error
+    except (IndexError, TypeError, ValueError) as error:
+        raise UnusableServerError(f"the model's {SIGNATURE} answers something else than train.py exports: {error}") from error
 
 
 def refusal(address: Address, message: str, *, unknown_model: bool) -> Exception:
@@ -171,12 +180,7 @@ def one_line(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
-def as_row(name: str, value: NDArray[Any]) -> NDArray[Any]:
-    """The one row of an output.
-
-    Raises:
-        ServingError: If it does not have one.
-    """
-    if value.ndim == 0 or len(value) != 1:
-        raise ServingError(f"the server's {quoted(name)} has the shape {value.shape}, expected one row for one file")
-    return np.asarray(value[0])
+def _text(value: Any) -> str:
+    """A string of an answer: JSON's are str, those of gRPC bytes."""
+    item = value.item() if isinstance(value, np.ndarray | np.generic) else value
+    return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)

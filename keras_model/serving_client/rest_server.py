@@ -1,25 +1,22 @@
 """A served model over HTTP: TensorFlow Serving's REST interface."""
 
 import base64
-import json
 import re
-import time
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import BadStatusLine, RemoteDisconnected
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import requests
-from numpy.typing import NDArray
 from requests.utils import get_auth_from_url
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import NewConnectionError
 
 from keras_model.serving_client.protocol import (
     CONNECT_SECONDS,
-    MAX_ANSWER_BYTES,
     SIGNATURE,
     Address,
+    Outputs,
     ServingError,
     TransientError,
     UnreachableError,
@@ -30,7 +27,8 @@ from keras_model.serving_client.protocol import (
 
 # 429 and 504 are what TensorFlow Serving makes of a full queue and a deadline; the others come from proxies before it, too.
 _TRANSIENT = (429, 502, 503, 504)
-_BLOCK_BYTES = 2**16
+# What a proxy's own page may say of one file: that it is too large, for instance.
+_OF_ONE_FILE = (400, 413, *range(500, 600))
 
 
 class RestServer:
@@ -42,103 +40,67 @@ class RestServer:
         version = "" if address.version is None else f"/versions/{address.version}"
         self._url = f"{address.shown_url.rstrip('/')}/v1/models/{quote(address.model, safe='')}{version}:predict"
         self._session = requests.Session()
-        # Apart from the URL, which the library repeats in messages; and it encodes what it gets as Latin-1.
-        user, password = (part.encode().decode("latin-1") for part in get_auth_from_url(address.url))
-        if user or password:
-            self._session.auth = (user, password)
+        # Apart from the URL, which the library repeats in messages.
+        if any(user_and_password := get_auth_from_url(address.url)):
+            self._session.auth = user_and_password
 
-    def ask(self, wav: bytes) -> dict[str, NDArray[Any]]:
+    def ask(self, wav: bytes) -> Outputs:
         """See `keras_model.serving_client.protocol.Server`."""
-        instance = {"audio": {"b64": base64.b64encode(wav).decode("ascii")}}
-        body = json.dumps({"signature_name": SIGNATURE, "instances": [instance]}).encode("ascii")
-        status, text = self._post(body)
-        if status != HTTPStatus.OK:
-            raise self._refusal(status, text)
+        response = self._post({"audio": {"b64": base64.b64encode(wav).decode("ascii")}})
+        if response.status_code != HTTPStatus.OK:
+            raise self._refusal(response)
         try:
-            (prediction,) = json.loads(text)["predictions"]
+            (prediction,) = response.json()["predictions"]
             return {name: np.array(value) for name, value in prediction.items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise self._no_serving(status) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._no_serving(response) from error
 
     def close(self) -> None:
         """Ends the connections."""
         self._session.close()
 
-    def _post(self, body: bytes) -> tuple[int, str]:
-        """Sends a request, and returns the answer's status and text."""
+    def _post(self, instance: dict[str, dict[str, str]]) -> requests.Response:
         seconds = self._address.timeout_seconds
-        connect_seconds = min(CONNECT_SECONDS, seconds)
-        deadline = time.monotonic() + seconds
         try:
-            with self._session.post(
+            return self._session.post(
                 self._url,
-                data=body,
-                headers={"Content-Type": "application/json"},
-                timeout=(connect_seconds, seconds),
+                json={"signature_name": SIGNATURE, "instances": [instance]},
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,  # to another place a redirected POST would go as a GET
-                stream=True,
-            ) as response:
-                # The library's time limit is one for silence: a server that sends a byte now and then would never reach it.
-                text = bytearray()
-                while block := response.raw.read1(_BLOCK_BYTES, decode_content=True):
-                    text += block
-                    if time.monotonic() > deadline:
-                        raise TransientError(f"no whole answer from {self._shown_url} within {seconds:g} s")
-                    if len(text) > MAX_ANSWER_BYTES:
-                        raise ServingError(f"the answer of {self._shown_url} is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
-                return response.status_code, text.decode("utf-8", "replace")
-        except (requests.exceptions.InvalidURL, requests.exceptions.SSLError, LocationParseError) as error:
-            raise UnusableServerError(f"{self._shown_url} cannot be asked: {_reason(error)}") from error
-        except requests.ConnectTimeout as error:
-            raise UnreachableError(f"{self._shown_url} is not reachable: no connection in {connect_seconds:g} s") from error
-        except (requests.Timeout, ReadTimeoutError) as error:
-            raise TransientError(f"no answer from {self._shown_url} within {seconds:g} s") from error
-        except (requests.RequestException, HTTPError) as error:
-            cause = _innermost(error)
-            if isinstance(cause, NewConnectionError):
-                raise UnreachableError(f"{self._shown_url} is not reachable: {_reason(error)}") from error
-            if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+            )
+        except requests.RequestException as error:
+            causes = list(_causes(error))
+            # Without the connection objects that urllib3 names before it.
+            reason = one_line(re.sub(r"^(<.*?>|\w+\(host=.*?\)): ", "", str(causes[-1])) or type(causes[-1]).__name__)
+            if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.SSLError):
+                raise UnusableServerError(f"{self._shown_url} cannot be asked: {reason}") from error
+            if isinstance(error, requests.ConnectTimeout) or any(isinstance(cause, NewConnectionError) for cause in causes):
+                raise UnreachableError(f"{self._shown_url} is not reachable: {reason}") from error
+            if isinstance(error, requests.Timeout):
+                raise TransientError(f"no answer from {self._shown_url} within {seconds:g} s") from error
+            if isinstance(causes[-1], BadStatusLine) and not isinstance(causes[-1], RemoteDisconnected):
                 raise UnusableServerError(f"{self._shown_url} does not speak HTTP; is it the gRPC port?") from error
-            raise TransientError(f"the connection to {self._shown_url} was lost: {_reason(error)}") from error
+            raise TransientError(f"the connection to {self._shown_url} was lost: {reason}") from error
 
-    def _refusal(self, status: int, text: str) -> Exception:
+    def _refusal(self, response: requests.Response) -> Exception:
         try:
-            message = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            message = None
-        if status in _TRANSIENT:
-            reason = f": {one_line(str(message))}" if message else ""
-            return TransientError(f"{self._shown_url} answered {_status(status)}{reason}")
-        if not isinstance(message, str):
-            # A proxy's own page. Some of what it says is of one file: that it is too large, for instance.
-            if (
-                status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            ):
-                return ServingError(f"{self._shown_url} answered {_status(status)}")
-            return self._no_serving(status)
-        return refusal(self._address, message, unknown_model=status == HTTPStatus.NOT_FOUND)
+            message = str(response.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            message = ""
+        answered = f"{self._shown_url} answered {response.status_code} {response.reason}"
+        if response.status_code in _TRANSIENT:
+            return TransientError(f"{answered}: {one_line(message)}" if message else answered)
+        if message:
+            return refusal(self._address, message, unknown_model=response.status_code == HTTPStatus.NOT_FOUND)
+        return ServingError(answered) if response.status_code in _OF_ONE_FILE else self._no_serving(response)
 
-    def _no_serving(self, status: int) -> Exception:
-        return UnusableServerError(f"{self._shown_url} does not answer as TensorFlow Serving's REST does ({_status(status)})")
+    def _no_serving(self, response: requests.Response) -> Exception:
+        status = f"{response.status_code} {response.reason}"
+        return UnusableServerError(f"{self._shown_url} does not answer as TensorFlow Serving's REST does ({status})")
 
 
-def _status(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The error that those of requests and urllib3 are wrapped around."""
-    reason = getattr(error, "reason", None)
-    inner = reason if isinstance(reason, Exception) else None
-    inner = inner or next((argument for argument in reversed(error.args) if isinstance(argument, Exception)), None)
-    return error if inner is None else _innermost(inner)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason in one line, without the connection objects that urllib3 names before it."""
-    cause = _innermost(error)
-    return one_line(re.sub(r"^(<.*?>|\w+\(host=.*?\)): ", "", str(cause)) or type(cause).__name__)
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it, the innermost last."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable
 
 from keras_model.argument_types import whole
-from keras_model.prediction.prediction_writers import CsvWriter, JsonWriter
-from keras_model.printable_text import printable
+from keras_model.prediction.output import CsvWriter, JsonWriter, printable
 from tfrecords.errors import UsageError
 
 _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended

@@ -1,11 +1,18 @@
-"""Resampling in stock TensorFlow operations, for the served model; the pipeline and prediction resample with soxr.
+"""Waveforms to log-mel spectrograms in stock TensorFlow operations, for the served model: the twin of tfrecords.log_mel and soxr.
 
-Both are linear-phase low-pass filters with the same response: this one's cutoff and window were fitted to the impulse response of
-soxr's HQ setting. tests/test_resampling_graph.py holds how far they may differ.
+Resampling is a linear-phase low-pass filter with the response of soxr's HQ setting, to which its cutoff and window were fitted.
+tests/test_resampling_graph.py holds how far the two may differ.
 """
+
+import math
 
 import numpy as np
 import tensorflow as tf
+
+from tfrecords.audio import SAMPLE_RATES_HZ
+from tfrecords.log_mel import periodic_hann
+from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.mel_filter_bank import mel_filter_bank
 
 # Of the windowed sinc, in samples of the lower of the two rates: the cutoff as a share of its Nyquist frequency, and the Kaiser
 # window's half width and β. Fitted by least squares to soxr's HQ response from 44100 to 22050 Hz, which they meet to 1e-5.
@@ -17,6 +24,34 @@ _BETA = 14.7
 _LARGEST_RATIO = 1_000_000
 # Outputs that are computed at once, about: what is held of them takes 16 bytes a sample.
 _BLOCK_SAMPLES = 1_000_000
+
+
+def log_mel_graph(chunks: tf.Tensor, *, spec: LogMelSpec) -> tf.Tensor:
+    """Log-mel spectrograms of equally long chunks.
+
+    Args:
+        chunks: Waveforms in ±1, (n_chunks, spec.chunk_samples) float32.
+        spec: The front end.
+
+    Returns:
+        (n_chunks, n_mels, n_frames) float32, within 1e-4 of `tfrecords.log_mel.log_mel`. The FFT is float64, as there.
+    """
+    samples = tf.cast(chunks, tf.float64) * spec.amplitude_scale
+    padding = spec.n_fft // 2 if spec.centered else 0
+    padded = tf.pad(samples, [[0, 0], [padding, padding]])
+    margin = (spec.n_fft - spec.win_length) // 2
+    window = np.pad(periodic_hann(spec.win_length), (margin, spec.n_fft - spec.win_length - margin))
+    frames = tf.signal.frame(padded, spec.n_fft, spec.hop_length)[:, : spec.n_frames]  # (n_chunks, frames, n_fft)
+    magnitude = tf.abs(tf.signal.rfft(frames * window))  # (n_chunks, frames, n_fft // 2 + 1) float64
+    # float64 here too: in float32 a GPU may multiply matrices with TensorFloat-32, which has 10 bits.
+    bank = mel_filter_bank(spec).astype(np.float64)
+    mel = tf.cast(tf.linalg.matmul(magnitude**spec.power, bank, transpose_b=True), tf.float32)  # (n_chunks, frames, n_mels)
+    logarithm = tf.math.log(mel + spec.log_offset)
+    if spec.log_base == "10":
+        logarithm /= np.float32(np.log(10.0))
+    features = tf.transpose(logarithm, (0, 2, 1))  # (n_chunks, n_mels, frames)
+    n_missing = max(0, spec.n_frames - spec.n_real_frames)
+    return tf.concat([features, tf.repeat(features[..., -1:], n_missing, axis=2)], axis=2)
 
 
 def resample_graph(waveform: tf.Tensor, sample_rate: tf.Tensor, *, to_rate: int) -> tf.Tensor:
@@ -35,7 +70,7 @@ def resample_graph(waveform: tf.Tensor, sample_rate: tf.Tensor, *, to_rate: int)
 
 
 def _resample(waveform: tf.Tensor, sample_rate: tf.Tensor, to_rate: int) -> tf.Tensor:
-    n_in, n_out = ratio_of_rates(sample_rate, tf.constant(to_rate, tf.int64))  # so many samples become so many
+    n_in, n_out = ratio_of_rates(sample_rate, to_rate)  # so many samples become so many
     scale = tf.maximum(tf.cast(n_in, tf.float64) / tf.cast(n_out, tf.float64), 1.0)  # width of the filter, in input samples
     reach = tf.cast(tf.math.ceil(_HALF_WIDTH * scale), tf.int64)
     # A group of outputs is one product of a stretch of the input with the filters of all its phases. Groups about as long as the
@@ -66,32 +101,16 @@ def _resample(waveform: tf.Tensor, sample_rate: tf.Tensor, to_rate: int) -> tf.T
     return tf.pad(resampled, [[0, length - tf.size(resampled, out_type=tf.int64)]])
 
 
-def ratio_of_rates(sample_rate: tf.Tensor, to_rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The ratio of two rates in lowest terms, numerator and denominator, as scalars of int64.
-
-    Where its terms are too large: the nearest ratio, of those that its continued fraction goes through, that is small enough.
-    """
-
-    def following(a: tf.Tensor, b: tf.Tensor, convergents: tf.Tensor) -> tf.Tensor:
-        quotient = a // tf.maximum(b, 1)
-        return quotient * convergents[0] + convergents[1]  # (numerator, denominator)
-
-    def goes_on(a: tf.Tensor, b: tf.Tensor, convergents: tf.Tensor) -> tf.Tensor:
-        return tf.logical_and(b > 0, tf.reduce_prod(following(a, b, convergents)) <= _LARGEST_RATIO)
-
-    def advance(a: tf.Tensor, b: tf.Tensor, convergents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        return b, a % tf.maximum(b, 1), tf.stack([following(a, b, convergents), convergents[0]])
-
-    first = tf.constant([[1, 0], [0, 1]], tf.int64)
-    a, b, convergents = tf.while_loop(goes_on, advance, (sample_rate, to_rate, first))
-    # The next convergent is too large, but one on the way to it may fit, and is nearer if it is more than half way.
-    (h1, k1), (h2, k2) = (tf.unstack(tf.cast(convergent, tf.float64)) for convergent in tf.unstack(convergents))
-    half = (h1 * k2 + h2 * k1) / 2
-    root = tf.sqrt(half * half - h1 * k1 * (h2 * k2 - _LARGEST_RATIO))
-    n_steps = tf.cast((root - half) / tf.maximum(h1 * k1, 1.0), tf.int64)
-    nearer = tf.logical_and(b > 0, 2 * n_steps > a // tf.maximum(b, 1))
-    ratio = tf.where(nearer, n_steps * convergents[0] + convergents[1], convergents[0])
-    return ratio[0], ratio[1]
+def ratio_of_rates(sample_rate: tf.Tensor, to_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The ratio of two rates as two scalars of int64 in lowest terms; where its terms are too large, the nearest ratio."""
+    most = math.isqrt(_LARGEST_RATIO * to_rate // SAMPLE_RATES_HZ[0])
+    denominators = tf.range(1, most + 1, dtype=tf.int64)
+    numerators = tf.maximum((2 * sample_rate * denominators + to_rate) // (2 * to_rate), 1)  # the nearest to each
+    error = tf.abs(numerators * to_rate - sample_rate * denominators) / denominators
+    # Of equally near ones the lowest terms: two errors that differ do so by more than is added here.
+    error += 1e-12 * tf.cast(denominators, tf.float64)
+    best = tf.argmin(tf.where(numerators * denominators <= _LARGEST_RATIO, error, np.inf))
+    return numerators[best], denominators[best]
 
 
 def _filters(

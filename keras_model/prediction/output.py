@@ -2,44 +2,47 @@
 
 import csv
 import json
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, TextIO
+from dataclasses import dataclass, field
+from typing import TextIO
 
-from keras_model.printable_text import encodable, printable
-from keras_model.track_prediction import Prediction
+from keras_model.prediction.track import Prediction
 
 _BAR_CHARACTERS = 40
+# What would break a line, colour the terminal or turn the text round.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
+def printable(text: str) -> str:
+    """A text from elsewhere, such as a file's name, on one line: control characters as Python writes them in a string."""
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), encodable(text))
+
+
+def encodable(text: str) -> str:
+    """A text that UTF-8 can encode: surrogates, which stand for bytes that are not, as Python writes them in a string."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@dataclass(kw_only=True)
 class PredictionWriter(ABC):
     """Prints the predictions of many files; each format is a subclass.
 
     Attributes:
+        stream: What is printed to.
         program: Stands before each failure.
         genres: Of the model; None where only the first prediction tells them.
         synthetic: Whether the model was trained on synthetic audio; None where it is not known.
         top: How many of the ranked genres a person is shown; None for all.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        program: str,
-        genres: Sequence[str] | None = None,
-        synthetic: bool | None = None,
-        top: int | None = None,
-        errors: TextIO | None = None,
-    ) -> None:
-        """Prints to `stream`, and failures to `errors`, which is standard error by default."""
-        self._stream = stream
-        self._errors = errors
-        self.program = program
-        self.genres = None if genres is None else tuple(genres)
-        self.synthetic = synthetic
-        self.top = top
+    stream: TextIO
+    program: str
+    genres: Sequence[str] | None = None
+    synthetic: bool | None = None
+    top: int | None = None
 
     @abstractmethod
     def write(self, name: str, prediction: Prediction) -> None:
@@ -47,7 +50,7 @@ class PredictionWriter(ABC):
 
     def fail(self, name: str, reason: str) -> None:
         """Says why a file has no genre."""
-        print(f"{self.program}: {printable(name)}: {printable(reason)}", file=self._errors or sys.stderr, flush=True)
+        print(f"{self.program}: {printable(name)}: {printable(reason)}", file=sys.stderr, flush=True)
 
     def close(self) -> None:  # noqa: B027  # most formats hold nothing back
         """Prints what was held back; to be called after the last file."""
@@ -65,12 +68,12 @@ class BarWriter(PredictionWriter):
         for genre, probability in prediction.ranked[: self.top]:
             bar = self._bar_character * round(probability * _BAR_CHARACTERS)
             lines.append(f"  {genre:{width}} {probability:6.1%} {bar}".rstrip())
-        print("\n".join(lines), file=self._stream, flush=True)
+        print("\n".join(lines), file=self.stream, flush=True)
 
     @property
     def _bar_character(self) -> str:
         try:
-            "█".encode(self._stream.encoding or "utf-8")
+            "█".encode(self.stream.encoding or "utf-8")
         except UnicodeEncodeError:
             return "#"
         return "█"
@@ -89,56 +92,49 @@ class JsonWriter(PredictionWriter):
         self._print({"file": name, "error": reason})
 
     def _print(self, values: dict[str, object]) -> None:
-        print(json.dumps(values), file=self._stream, flush=True)
+        print(json.dumps(values), file=self.stream, flush=True)
 
 
+@dataclass(kw_only=True)
 class CsvWriter(PredictionWriter):
     """A table with a header, a column per genre, and a row per file, also for files that failed.
 
     Where the genres are not known yet, rows of failed files are held back until the first prediction tells them.
     """
 
-    def __init__(self, stream: TextIO, **options: Any) -> None:
-        super().__init__(stream, **options)
-        self._rows = csv.writer(stream, lineterminator="\n")
-        self._has_header = False
-        self._held_back: list[tuple[str, str]] = []
+    _failed: list[tuple[str, str]] = field(default_factory=list)
+    _has_header: bool = False
 
     def write(self, name: str, prediction: Prediction) -> None:
         """Prints a row."""
-        if self.genres is None:
-            self.genres = prediction.genres
-        self._begin()
-        seconds = "" if prediction.seconds is None else prediction.seconds
-        decisions = (prediction.genre, prediction.confidence, prediction.genre_majority, prediction.n_chunks, seconds)
+        self.genres = prediction.genres
+        self._print_failed()
+        decisions = (prediction.genre, prediction.confidence, prediction.genre_majority, prediction.n_chunks, prediction.seconds)
         self._row(name, *decisions, *prediction.probabilities.tolist(), "")
 
     def fail(self, name: str, reason: str) -> None:
         """Prints a row, and a line on standard error."""
         super().fail(name, reason)
-        if self.genres is None:
-            self._held_back.append((name, reason))
-            return
-        self._begin()
-        self._row(name, *[""] * (5 + len(self.genres)), reason)
+        self._failed.append((name, reason))
+        if self.genres is not None:
+            self._print_failed()
 
     def close(self) -> None:
         """Prints the rows of failed files where no genres ever came."""
-        if self._held_back:
-            self.genres = ()
-            self._begin()
+        if self._failed:
+            self._print_failed()
 
-    def _begin(self) -> None:
-        """The header and the rows that were held back, once."""
+    def _print_failed(self) -> None:
+        """The header, once, and the rows that were held back."""
         genres = self.genres or ()
         if not self._has_header:
             self._has_header = True
             self._row("file", "genre", "confidence", "genre_majority", "n_chunks", "seconds", *genres, "error")
-        for name, reason in self._held_back:
+        for name, reason in self._failed:
             self._row(name, *[""] * (5 + len(genres)), reason)
-        self._held_back.clear()
+        self._failed.clear()
 
     def _row(self, name: str, *values: object) -> None:
         # Line breaks in a name are quoted; bytes that are not UTF-8 could not be printed at all.
-        self._rows.writerow((encodable(name), *values))
-        self._stream.flush()
+        csv.writer(self.stream, lineterminator="\n").writerow((encodable(name), *values))
+        self.stream.flush()

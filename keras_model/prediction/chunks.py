@@ -1,46 +1,39 @@
 """An audio file of any length to log-mels of its chunks, block by block."""
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.chunk_choice import SILENCE, chosen_chunks
+from keras_model.prediction.track import SILENCE
 from tfrecords.audio import UnusableAudioError
-from tfrecords.audio_stream import announced_samples, waveform_blocks
+from tfrecords.audio_stream import waveform_blocks
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LogMelBlock:
+class LogMelBlock(NamedTuple):
     """Neighbouring chunks of a file.
 
     Attributes:
         log_mels: (n_chunks, n_mels, n_frames) float32; there may be none.
         starts: Where the chunks begin in the file, in samples, (n_chunks,) int64.
         n_samples: Length of the file as far as it is decoded, in samples.
-        is_first: Whether it begins the file: what came before, if anything, is to be forgotten.
     """
 
     log_mels: NDArray[np.float32]
     starts: NDArray[np.int64]
     n_samples: int
-    is_first: bool
 
 
-def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, n_chunks: int | None = None) -> Iterator[LogMelBlock]:
+def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, wanted: NDArray[np.int64] | None = None) -> Iterator[LogMelBlock]:
     """Decodes a file to log-mels.
-
-    Which chunks are spread evenly over a file depends on its length. Its header is believed, until the end of the file turns
-    out to be elsewhere: then the file is read again.
 
     Args:
         file: Open for reading; a file on a disk, or BytesIO.
         spec: The front end.
-        n_chunks: How many of the candidate chunks are asked for, spread evenly; None for all.
+        wanted: Rising indices of the candidate chunks that are asked for; None for all.
 
     Yields:
         Blocks in the order of time; the last one tells the file's length.
@@ -49,35 +42,18 @@ def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, n_chunks: int | None = N
         UnusableAudioError: Where `decode_audio` would, or if the file is silent, or shorter than one chunk. Some of its blocks
             may have come by then.
     """
-    if n_chunks is None:
-        yield from _blocks(file, spec, None)
-        return
-    n_samples = announced_samples(file, sample_rate=spec.sample_rate)
-    if n_samples is None:
-        n_samples = sum(map(len, waveform_blocks(file, sample_rate=spec.sample_rate)))
-    while True:
-        n_candidates = spec.n_candidate_chunks(n_samples)
-        n_samples = yield from _blocks(file, spec, chosen_chunks(n_candidates, n_chunks))
-        if spec.n_candidate_chunks(n_samples) == n_candidates:
-            return
-
-
-def _blocks(file: BinaryIO, spec: LogMelSpec, wanted: NDArray[np.int64] | None) -> Generator[LogMelBlock, None, int]:
-    """Blocks of the wanted candidate chunks, rising indices, or of all of them; returns the file's length in samples."""
     held = np.empty(0, np.float32)  # what chunks to come need, (n_samples,)
     held_from = n_seen = 0  # samples of the file before it; candidate chunks so far
     loudest = np.float32(0.0)
     for block in waveform_blocks(file, sample_rate=spec.sample_rate):
-        if len(block):
-            loudest = max(loudest, block.max(), -block.min())
+        loudest = np.abs(block).max(initial=loudest)
         held = np.concatenate([held, block])
         n_samples = held_from + len(held)
         n_candidates = spec.n_candidate_chunks(n_samples)
         indices = np.arange(n_seen, n_candidates) if wanted is None else wanted[(wanted >= n_seen) & (wanted < n_candidates)]
         starts = indices * spec.chunk_step
         chunks = cut_chunks(held, starts - held_from, spec=spec) if len(starts) else np.empty((0, spec.chunk_samples), np.float32)
-        is_first = n_samples == len(block)
-        yield LogMelBlock(log_mels=log_mel(chunks, spec=spec), starts=starts, n_samples=n_samples, is_first=is_first)
+        yield LogMelBlock(log_mel(chunks, spec=spec), starts, n_samples)
         n_seen = n_candidates
         n_done = min(n_seen * spec.chunk_step - held_from, len(held))
         held, held_from = held[n_done:], held_from + n_done
@@ -86,4 +62,3 @@ def _blocks(file: BinaryIO, spec: LogMelSpec, wanted: NDArray[np.int64] | None) 
     if not n_seen:
         seconds = n_samples / spec.sample_rate
         raise UnusableAudioError("too short", f"too short: {seconds:.2f} s, need {spec.min_seconds(1):.2f} s")
-    return n_samples

@@ -1,0 +1,176 @@
+"""An exported model, found, loaded and asked for the genres of files."""
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_model.front_end import FrontEnd
+from keras_model.prediction.chunks import log_mel_blocks
+from keras_model.prediction.files import AudioFile
+from keras_model.prediction.track import Prediction, chosen_chunks
+from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE
+from tfrecords.audio import UnusableAudioError
+from tfrecords.audio_stream import announced_samples
+from tfrecords.errors import UsageError, quoted
+
+Outcome = Prediction | UnusableAudioError | OSError
+_MOST_THREADS = 4  # each holds a block of a file, and what the network makes of it
+
+
+class Predictor:
+    """An exported model, loaded.
+
+    Attributes:
+        front_end: Spec, genres and corpus of the data that it was trained on.
+    """
+
+    def __init__(self, saved_model: Any, front_end: FrontEnd) -> None:
+        self._saved_model = saved_model
+        self.front_end = front_end
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Loads the model that `find_saved_model` finds.
+
+        Raises:
+            UsageError: If there is none, or it is not one that train.py exported.
+        """
+        import tensorflow as tf  # heavy; a command line looks at its arguments first
+
+        saved_model = find_saved_model(path)
+        try:
+            front_end = FrontEnd.from_json((saved_model / "assets" / FRONT_END_FILE).read_text(encoding="utf-8"))
+            return cls(load_saved_model(saved_model), front_end)
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UsageError(f"{saved_model} is no whole model that train.py exported: {reason}") from error
+
+    def predict(self, file: bytes | BinaryIO, *, n_chunks: int | None = None) -> Prediction:
+        """Classifies a file.
+
+        Args:
+            file: Of any format that the pipeline reads: its bytes, or open for reading.
+            n_chunks: How many of its candidate chunks are asked for, spread evenly; None for all.
+
+        Raises:
+            UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged.
+        """
+        stream = io.BytesIO(file) if isinstance(file, bytes) else file
+        spec = self.front_end.spec
+        # Which chunks are spread evenly over a file depends on its length. Its header is believed, until the end turns out to be
+        # elsewhere: then the file is read again.
+        n_samples = (announced_samples(stream, sample_rate=spec.sample_rate) or 0) if n_chunks else 0
+        while True:
+            n_candidates = spec.n_candidate_chunks(n_samples)
+            wanted = chosen_chunks(n_candidates, n_chunks) if n_chunks else None
+            starts, rows = [], []
+            for block in log_mel_blocks(stream, spec=spec, wanted=wanted):
+                n_samples = block.n_samples
+                if len(block.starts):
+                    starts.append(block.starts)
+                    rows.append(self.probabilities(block.log_mels))
+            if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates:
+                break
+        probabilities = np.concatenate(rows)
+        if not np.isfinite(probabilities).all():
+            raise UnusableAudioError("no numbers", "the network gave no numbers")
+        return Prediction(
+            genres=self.front_end.genres,
+            chunk_probabilities=probabilities,
+            chunk_start_seconds=np.concatenate(starts) / spec.sample_rate,
+            seconds=n_samples / spec.sample_rate,
+        )
+
+    def probabilities(self, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-mels (n_chunks, n_mels, n_frames) float32 to the softmax of each chunk, (n_chunks, n_genres) float32."""
+        import tensorflow as tf
+
+        answer = self._saved_model.signatures["serving_default"](log_mel=tf.constant(log_mels))
+        probabilities: NDArray[np.float32] = answer["probabilities"].numpy()
+        return probabilities
+
+    def predict_files(self, files: Sequence[AudioFile], *, n_chunks: int | None = None) -> Iterator[Outcome]:
+        """Classifies files, some at a time.
+
+        Yields:
+            For each file in turn, as soon as it and those before it are done, its genre, or the error why there is none.
+        """
+
+        def outcome(file: AudioFile) -> Outcome:
+            try:
+                with file.opened() as opened:
+                    return self.predict(opened, n_chunks=n_chunks)
+            except (UnusableAudioError, OSError) as error:
+                return error
+
+        # Its threads are daemons: one that waits for standard input does not keep the program from ending.
+        with ThreadPool(min(len(files), _MOST_THREADS, os.cpu_count() or 1)) as threads:
+            yield from threads.imap(outcome, files)
+
+
+def load_saved_model(path: Path) -> Any:
+    """Loads a SavedModel from a folder of any name: TensorFlow takes some for patterns, with brackets and stars in them."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "model"
+        link.symlink_to(path.resolve())
+        return tf.saved_model.load(str(link))
+
+
+def find_saved_model(path: Path) -> Path:
+    """The SavedModel that a path means: a run's folder, an export folder, a folder of versions, or a version itself.
+
+    An export folder holds a folder per model's name, which holds the versions; the newest one is taken. A run's `metrics.json`
+    names the folder that it was exported to.
+
+    Raises:
+        UsageError: If there is none, or an export folder holds several models.
+    """
+    if _is_version(path):
+        return path
+    for folder in (path / "export", path, *_export_option(path)):
+        if version := _newest_version(folder):
+            return version
+        named = {child.name: version for child in _children(folder) if (version := _newest_version(child))}
+        if len(named) > 1:
+            raise UsageError(f"{folder} holds several models, {', '.join(sorted(named))}: give the folder of one")
+        if named:
+            return next(iter(named.values()))
+    raise UsageError(f"there is no exported model in {path}; give a run's folder or one that train.py --export wrote to")
+
+
+def _is_version(folder: Path) -> bool:
+    return os.path.isfile(folder / "saved_model.pb")  # Path.is_file raises for a name that is too long
+
+
+def _children(folder: Path) -> list[Path]:
+    """What lies in a folder and is not hidden, as unfinished exports are."""
+    try:
+        return [child for child in folder.iterdir() if not child.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _newest_version(folder: Path) -> Path | None:
+    versions = [child for child in _children(folder) if child.name.isdecimal() and _is_version(child)]
+    return max(versions, key=lambda child: int(child.name), default=None)
+
+
+def _export_option(run: Path) -> list[Path]:
+    """The folder that a run was exported to, by its metrics; none if it has no metrics or was not exported."""
+    try:
+        folder = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))["options"]["export"]
+        return [Path(folder)] if folder else []
+    except OSError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{run / METRICS_FILE} is damaged: {quoted(error)}") from error
