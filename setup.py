@@ -9,7 +9,6 @@ from setuptools import find_packages, setup
 TRAIN = [
     "tensorflow>=2.21,<2.22",
     "keras>=3.15,<3.16",
-    "tensorflow-io>=0.37.1,<0.38",
     "tensorboard>=2.20,<2.22",
     "tensorflow-serving-api>=2.20,<2.22",
     "grpcio>=1.66,<2",
@@ -32,6 +31,7 @@ TEST = [
     "flask>=3,<4",
     "flask-cors>=5,<7",
     "jax>=0.7,<0.11",
+    "tensorflow-io>=0.37.1,<0.38",
 ]
 
 setup(

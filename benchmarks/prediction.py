@@ -69,10 +69,10 @@ def _plain_log_mels(data: bytes) -> np.ndarray:
 
 def _contestants(model: Path, data: bytes) -> dict[str, Callable[[], Any]]:
     """From bytes to a genre, by name; this project first."""
-    from benchmarks.stock_network import stock_shallow
+    from benchmarks.stock_network import pooled_before_activation
 
     predictor = Predictor.load(model)
-    stock = stock_shallow(batchnorm=True)
+    stock = pooled_before_activation(batchnorm=True)
 
     def one_at_a_time() -> int:
         # Keras' fastest call for a batch that is at hand: without the data set and the callbacks of `predict`.

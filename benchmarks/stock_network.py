@@ -1,10 +1,10 @@
-"""The shallow network of stock Keras layers, in the paper's order: what the project's own is measured against."""
+"""The shallow network of stock Keras layers that pool before LeakyReLU: the same values, for less work."""
 
 from typing import Any
 
 
-def stock_shallow(*, batchnorm: bool) -> Any:
-    """Convolution, batch normalisation, LeakyReLU, pooling, for log-mels (80, 80, 1) and ten genres."""
+def pooled_before_activation(*, batchnorm: bool) -> Any:
+    """Convolution, batch normalisation, pooling, LeakyReLU, for log-mels (80, 80, 1) and ten genres."""
     import keras
     from keras import layers
 
@@ -15,9 +15,9 @@ def stock_shallow(*, batchnorm: bool) -> Any:
         x = layers.Conv2D(16, kernel_size, padding="same", **kernel)(inputs)
         if batchnorm:
             x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
-        x = layers.LeakyReLU(0.3)(x)
-        branches.append(layers.Flatten()(layers.MaxPooling2D(pool_size)(x)))
+        x = layers.LeakyReLU(0.3)(layers.MaxPooling2D(pool_size)(x))
+        branches.append(layers.Flatten()(x))
     x = layers.Concatenate()(branches)
     x = layers.LeakyReLU(0.3)(layers.Dense(200, **kernel)(x))
     x = layers.Dropout(0.1)(x)
-    return keras.Model(inputs, layers.Dense(10, activation="softmax", **kernel)(x), name="stock")
+    return keras.Model(inputs, layers.Dense(10, activation="softmax", dtype="float32", **kernel)(x), name="pooled_first")

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 
 
-def torch_steps(
-    *, batchnorm: bool, channels_last: bool, batch: tuple[np.ndarray, np.ndarray]
+def torch_work(
+    *, batchnorm: bool, channels_last: bool, samples: tuple[np.ndarray, np.ndarray], batch_size: int
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """A training step and an inference over a batch.
+    """An epoch of training and an inference over some samples.
 
     Args:
         batchnorm: Whether each convolution is followed by batch normalisation.
         channels_last: Memory layout; PyTorch's default, the author's, is channels first.
-        batch: Log-mels (n, 80, 80, 1) float32 and labels (n,).
+        samples: Log-mels (n, 80, 80, 1) float32 and labels (n,).
+        batch_size: Samples of a step.
     """
     import torch
     from torch import nn
@@ -41,23 +42,25 @@ def torch_steps(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = Network().to(device, memory_format=layout)
-    log_mels = torch.from_numpy(batch[0].transpose(0, 3, 1, 2)).to(device, memory_format=layout)
-    labels = torch.from_numpy(batch[1]).to(device)
+    log_mels = torch.from_numpy(samples[0].transpose(0, 3, 1, 2)).to(device, memory_format=layout)
+    labels = torch.from_numpy(samples[1]).to(device)
     optimizer = torch.optim.Adam(network.parameters(), 5e-5)
     kernels = [weight for weight in network.parameters() if weight.dim() > 1]
 
     def train() -> None:
         network.train()
-        optimizer.zero_grad()
-        penalty = 1e-4 * sum(kernel.abs().sum() for kernel in kernels)
-        loss = nn.functional.cross_entropy(network(log_mels), labels) + penalty
-        loss.backward()
-        optimizer.step()
-        loss.item()
+        for batch, truth in zip(log_mels.split(batch_size), labels.split(batch_size), strict=True):
+            optimizer.zero_grad()
+            penalty = 1e-4 * sum(kernel.abs().sum() for kernel in kernels)
+            loss = nn.functional.cross_entropy(network(batch), truth) + penalty
+            loss.backward()
+            optimizer.step()
+            loss.item()
 
     def infer() -> None:
         network.eval()
         with torch.no_grad():
-            network(log_mels).cpu()
+            for batch in log_mels.split(batch_size):
+                network(batch).cpu()
 
     return train, infer

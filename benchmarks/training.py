@@ -1,9 +1,10 @@
-"""The training step and inference of the shallow network beside stock Keras layers and PyTorch, in one run on the same cores.
+"""Training and inference of the shallow network, fused and by Keras' layers, and in PyTorch, in one run on the same device.
 
 Each contestant has a process of its own; they take turns, so that a slow minute of the machine is everyone's.
 
-    python -m benchmarks.training                 # the project's network and stock layers; PyTorch's where torch is installed
-    KERAS_BACKEND=jax python -m benchmarks.training
+    python -m benchmarks.training                            # on a CPU; PyTorch's where torch is installed
+    KERAS_BACKEND=jax python -m benchmarks.training --samples 11250 --precision float32 mixed_bfloat16
+                                                             # on a GPU that has JAX and Keras, and needs no TensorFlow
 """
 
 import argparse
@@ -19,128 +20,96 @@ import numpy as np
 
 from benchmarks.timing import median_seconds
 
-# A training step and an inference over a batch; both wait for their result.
-Steps = tuple[Callable[[], Any], Callable[[], Any]]
+# An epoch of training and an inference over some samples.
+Work = tuple[Callable[[], Any], Callable[[], Any]]
 
-_EPOCH_SAMPLES = 11250  # of the paper: 750 tracks, 15 chunks each
-# Multiply-adds of one sample forward: two convolutions and two dense layers.
+_EPOCH_SAMPLES = 11250  # of the paper: 750 tracks, 15 chunks each; its author's two P100s took 1.96 s
+_STEPS_PER_EXECUTION = 16  # on a GPU, which would wait for Python
+# Multiply-adds of one sample forward, by the direct way: two convolutions and two dense layers.
 _FORWARD_MACS = 80 * 80 * 16 * (10 * 23 + 21 * 20) + 10240 * 200 + 200 * 10
 
 
-def _batch(batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Log-mels in preset `paper`'s range, with its repeated frames, and labels."""
+def samples_like_paper(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log-mels (n, 80, 80, 1) in preset `paper`'s range, with its repeated frames, and labels (n,)."""
     rng = np.random.default_rng(0)
-    log_mels = rng.normal(11.5, 1.5, (batch_size, 80, 80, 1)).astype(np.float32)
+    log_mels = rng.normal(11.5, 1.5, (n, 80, 80, 1)).astype(np.float32)
     log_mels[:, :, 41:] = log_mels[:, :, 40:41]
-    return log_mels, rng.integers(0, 10, batch_size)
+    return log_mels, rng.integers(0, 10, n)
 
 
-def _keras_steps(*, stock: bool, batchnorm: bool, batch: tuple[np.ndarray, np.ndarray], xla: bool) -> Steps:
-    """A training step and an inference over a batch, on whichever backend Keras has."""
-    from keras_model.quiet import load_tensorflow
-
+def _keras_work(
+    *, network: str, precision: str, xla: bool, batchnorm: bool, samples: tuple[np.ndarray, np.ndarray], batch_size: int
+) -> Work:
+    """Stock `fit` and `predict`, on whichever backend Keras has."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        from keras_model.quiet import load_tensorflow
+
         load_tensorflow()
     import keras
 
-    from benchmarks.stock_network import stock_shallow
+    from benchmarks.stock_network import pooled_before_activation
     from keras_model.networks.classifiers import build_classifier
+    from keras_model.networks.fused import has_gpu, implement
 
-    model = (
-        stock_shallow(batchnorm=batchnorm) if stock else build_classifier("shallow", (80, 80), n_genres=10, batchnorm=batchnorm)
+    keras.config.set_dtype_policy(precision)
+    if network == "pooled first":
+        model = pooled_before_activation(batchnorm=batchnorm)
+    else:
+        model = build_classifier("shallow", (80, 80), n_genres=10, batchnorm=batchnorm, synchronized=False)
+        implement(model, network)
+    compiled: dict[str, Any] = {"jit_compile": xla} if keras.backend.backend() == "tensorflow" else {}
+    if has_gpu():
+        compiled["steps_per_execution"] = _STEPS_PER_EXECUTION
+    model.compile(keras.optimizers.Adam(5e-5, epsilon=1e-8), "sparse_categorical_crossentropy", **compiled)
+    log_mels, labels = samples
+    return (
+        lambda: model.fit(log_mels, labels, batch_size=batch_size, shuffle=False, verbose=0),
+        lambda: model.predict(log_mels, batch_size=batch_size, verbose=0),
     )
-    optimizer = keras.optimizers.Adam(5e-5, epsilon=1e-8)
-    optimizer.build(model.trainable_variables)
-    if keras.backend.backend() == "jax":
-        return _jax_steps(model, optimizer, batch)
-    return _tensorflow_steps(model, optimizer, batch, xla=xla)
 
 
-def _tensorflow_steps(model: Any, optimizer: Any, batch: tuple[np.ndarray, np.ndarray], *, xla: bool) -> Steps:
-    import keras
-    import tensorflow as tf
-
-    log_mels, labels = tf.constant(batch[0]), tf.constant(batch[1])
-
-    @tf.function(jit_compile=xla)
-    def train() -> Any:
-        with tf.GradientTape() as tape:
-            losses = keras.losses.sparse_categorical_crossentropy(labels, model(log_mels, training=True))
-            loss = tf.reduce_mean(losses) + tf.add_n(model.losses)
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True))
-        return loss
-
-    infer = tf.function(lambda: model(log_mels, training=False), jit_compile=xla)
-    return lambda: float(train()), lambda: infer().numpy()
-
-
-def _jax_steps(model: Any, optimizer: Any, batch: tuple[np.ndarray, np.ndarray]) -> Steps:
-    import jax
-    import keras
-    from jax import numpy as jnp
-
-    log_mels, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
-
-    def loss(trainable: Any, others: Any) -> Any:
-        outputs, others, penalties = model.stateless_call(trainable, others, log_mels, training=True, return_losses=True)
-        return jnp.mean(keras.losses.sparse_categorical_crossentropy(labels, outputs)) + sum(penalties), others
-
-    @jax.jit
-    def step(trainable: Any, others: Any, slots: Any) -> Any:
-        (value, others), gradients = jax.value_and_grad(loss, has_aux=True)(trainable, others)
-        trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
-        return value, trainable, others, slots
-
-    infer = jax.jit(lambda trainable, others: model.stateless_call(trainable, others, log_mels, training=False)[0])
-    state = [[weight.value for weight in group] for group in (model.trainable_variables, model.non_trainable_variables)]
-    state.append([weight.value for weight in optimizer.variables])
-
-    def train() -> float:
-        value, *state[:] = step(*state)
-        return float(value)
-
-    return train, lambda: np.asarray(infer(*state[:2]))
-
-
-def _contestants() -> dict[str, tuple[str, dict[str, Any]]]:
+def _contestants(precisions: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
     """By name: the framework, and what tells contestants of it apart."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    found = {
-        f"this network ({backend})": ("keras", {"stock": False, "xla": False}),
-        f"stock Keras layers ({backend})": ("keras", {"stock": True, "xla": False}),
-    }
-    if backend == "tensorflow":
-        found["stock Keras layers, XLA"] = ("keras", {"stock": True, "xla": True})
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for precision in precisions:
+        suffix = "" if precision == "float32" else f", {precision}"
+        plain = {"precision": precision, "xla": False}
+        found[f"fused{suffix}"] = ("keras", {"network": "fused", **plain})
+        found[f"stock layers{suffix}"] = ("keras", {"network": "stock", **plain})
+        found[f"stock, LeakyReLU after pooling{suffix}"] = ("keras", {"network": "pooled first", **plain})
+        if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+            found[f"stock layers, XLA{suffix}"] = ("keras", {"network": "stock", **plain, "xla": True})
     if importlib.util.find_spec("torch"):
         found["PyTorch, as by the author"] = ("torch", {"channels_last": False})
         found["PyTorch, channels last"] = ("torch", {"channels_last": True})
     return found
 
 
-def _serve(connection: Connection, framework: str, settings: dict[str, Any], batchnorm: bool, batch_size: int) -> None:
-    """A contestant's process: whenever it is asked, how long a training step and an inference take."""
-    batch = _batch(batch_size)
+def _serve(
+    connection: Connection, framework: str, settings: dict[str, Any], options: argparse.Namespace, batchnorm: bool
+) -> None:
+    """A contestant's process: whenever it is asked, how long an epoch and an inference take."""
+    samples = samples_like_paper(options.samples)
     if framework == "torch":
-        from benchmarks.torch_network import torch_steps
+        from benchmarks.torch_network import torch_work
 
-        steps = torch_steps(batchnorm=batchnorm, batch=batch, **settings)
+        work = torch_work(batchnorm=batchnorm, samples=samples, batch_size=options.batch_size, **settings)
     else:
-        steps = _keras_steps(batchnorm=batchnorm, batch=batch, **settings)
+        work = _keras_work(batchnorm=batchnorm, samples=samples, batch_size=options.batch_size, **settings)
     for _ in iter(connection.recv, None):
-        connection.send([median_seconds(step, runs=5) for step in steps])
+        connection.send([median_seconds(part, runs=1) for part in work])
 
 
-def _seconds(batchnorm: bool, batch_size: int, rounds: int) -> Iterator[tuple[str, float, float]]:
-    """Yields name, seconds of a training step and of an inference, each the median over rounds."""
+def _seconds(options: argparse.Namespace, batchnorm: bool) -> Iterator[tuple[str, float, float]]:
+    """Yields name, seconds of an epoch and of an inference, each the median over rounds."""
     context = multiprocessing.get_context("spawn")
     connections = {}
-    for name, (framework, settings) in _contestants().items():
+    for name, (framework, settings) in _contestants(options.precision).items():
         connections[name], theirs = context.Pipe()
-        arguments = (theirs, framework, settings, batchnorm, batch_size)
-        context.Process(target=_serve, args=arguments, daemon=True).start()
+        context.Process(target=_serve, args=(theirs, framework, settings, options, batchnorm), daemon=True).start()
         theirs.close()  # so that a contestant that dies is an EOFError here
     seconds: dict[str, list[list[float]]] = {name: [] for name in connections}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, connection in connections.items():
             connection.send("measure")
             seconds[name].append(connection.recv())
@@ -151,25 +120,31 @@ def _seconds(batchnorm: bool, batch_size: int, rounds: int) -> Iterator[tuple[st
 
 
 def main() -> None:
-    """Prints samples per second and the ratios to the project's network."""
+    """Prints samples per second, and how many times as fast the fused network is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--samples", type=int, default=640, help="in a measurement")
+    parser.add_argument("--precision", nargs="+", default=["float32"])
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     for batchnorm in (False, True):
         print(f"\n{'With' if batchnorm else 'Without'} batch normalisation, batch {options.batch_size}, {os.cpu_count()} cores")
-        print(f"{'':34}{'training: samples/s':>20}{'s/epoch':>9}{'ratio':>7}{'inference: samples/s':>22}{'ratio':>7}", flush=True)
-        rows = list(_seconds(batchnorm, options.batch_size, options.rounds))
+        heading = ("training: samples/s", "s/epoch", "fused is", "inference: samples/s", "fused is")
+        print(f"{'':48}" + "".join(f"{title:>21}" for title in heading), flush=True)
+        rows = list(_seconds(options, batchnorm))
         _, own_train, own_infer = rows[0]
         for name, train, infer in rows:
-            speeds = options.batch_size / train, options.batch_size / infer
-            print(
-                f"{name:34}{speeds[0]:20.0f}{_EPOCH_SAMPLES / speeds[0]:9.1f}{train / own_train:7.2f}"
-                f"{speeds[1]:22.0f}{infer / own_infer:7.2f}",
-                flush=True,
+            speeds = options.samples / train, options.samples / infer
+            cells = (
+                f"{speeds[0]:.0f}",
+                f"{_EPOCH_SAMPLES / speeds[0]:.2f}",
+                f"{train / own_train:.2f} x",
+                f"{speeds[1]:.0f}",
+                f"{infer / own_infer:.2f} x",
             )
-        gflops = 2 * 3 * _FORWARD_MACS * options.batch_size / own_train / 1e9
-        print(f"This network's training step: {gflops:.0f} GFLOP/s, counting three times the forward products")
+            print(f"{name:48}" + "".join(f"{cell:>21}" for cell in cells), flush=True)
+        gflops = 2 * 3 * _FORWARD_MACS * options.samples / own_train / 1e9
+        print(f"The fused training is worth {gflops:.0f} GFLOP/s of direct convolutions, three times the forward products")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
     load_tensorflow(verbose=options.verbose)
     from keras_model.data.split_data import load_split
     from keras_model.evaluation.on_split import evaluate_model
-    from keras_model.training.fit import load_model
+    from keras_model.networks.classifiers import load_model
 
     try:
         model = load_model(options.run / MODEL_FILE)

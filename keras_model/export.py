@@ -165,7 +165,7 @@ def main(arguments: list[str]) -> int:
             raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
         front_end = read_run(options.run)
         load_tensorflow(verbose=options.verbose)
-        from keras_model.training.fit import load_model
+        from keras_model.networks.classifiers import load_model
 
         model = load_model(options.run / MODEL_FILE, options.convolution)
         for form in dict.fromkeys(options.format):

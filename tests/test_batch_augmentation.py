@@ -1,6 +1,5 @@
 """Augmentation: every batch is a function of (seed, epoch, step) alone; what its settings mean, and which are refused."""
 
-import json
 import subprocess
 import sys
 from typing import Any
@@ -112,20 +111,6 @@ def test_all_is_crop_then_masks_then_mixup() -> None:
 def test_nothing_to_do_is_none() -> None:
     assert augmenter(Augmentation(), seed=0, spec=SPEC, fill=0.0) is None
     assert augmenter(Augmentation(mixup=0, random_crop=0), seed=0, spec=SPEC, fill=0.0) is None
-    assert Augmentation().describe() == "none"
-
-
-def test_settings_are_told() -> None:
-    settings = Augmentation(masks=SpecMasks(n_frame_masks=2), mixup=0.2, random_crop=4)
-    assert settings.describe() == (
-        "random crop after padding by 4 frames, SpecAugment (1 mask of up to 27 bands, 2 masks of up to 20% of the frames), "
-        "mixup with α = 0.2"
-    )
-    assert json.loads(json.dumps(settings.to_dict())) == {
-        "masks": {"max_bands": 27, "max_frame_share": 0.2, "n_band_masks": 1, "n_frame_masks": 2},
-        "mixup": 0.2,
-        "random_crop": 4,
-    }
 
 
 @pytest.mark.parametrize(
@@ -134,11 +119,8 @@ def test_settings_are_told() -> None:
         (Augmentation, {"mixup": -0.1}, r"--mixup must be a finite number of at least 0, got -0\.1"),
         (Augmentation, {"mixup": float("nan")}, "--mixup must be a finite number of at least 0, got nan"),
         (Augmentation, {"mixup": float("inf")}, "got inf"),
-        (Augmentation, {"mixup": "0.2"}, "got '0.2'"),
         (Augmentation, {"random_crop": -1}, "--random-crop must be an integer of at least 0, got -1"),
-        (Augmentation, {"random_crop": 1.5}, r"got 1\.5"),
         (SpecMasks, {"max_bands": 0}, "max_bands must be a positive integer, got 0"),
-        (SpecMasks, {"n_band_masks": True}, "n_band_masks must be a positive integer, got True"),
         (SpecMasks, {"n_frame_masks": 0}, "n_frame_masks must be a positive integer, got 0"),
         (SpecMasks, {"max_frame_share": 1.0}, r"max_frame_share must be between 0 and 1, both excluded, got 1\.0"),
         (SpecMasks, {"max_frame_share": float("nan")}, "got nan"),

@@ -19,12 +19,12 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from keras_model import export
+from keras_model.networks.classifiers import load_model
 from keras_model.prediction.model import load_saved_model
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import ExportError
 from keras_model.serving.export_check import check_decisions, check_export
 from keras_model.serving.serving_files import write_serving_files
-from keras_model.training.fit import load_model
 from tests.conftest import GENRES, REPOSITORY, synthetic_track
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
 from tfrecords.log_mel import log_mel

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 import train
 from keras_model import evaluate, predict
+from keras_model.networks.classifiers import load_model
 from keras_model.networks.settings import NETWORKS
 from keras_model.prediction.model import load_saved_model
 from keras_model.reports.comparison import network_title
-from keras_model.training.fit import load_model
 from tests.conftest import GENRES
 from tests.networks import log_mels
 

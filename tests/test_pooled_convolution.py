@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -27,27 +26,34 @@ def log_mels(n: int, shape: tuple[int, int] = (80, 80), *, repeated_from: int | 
     return values
 
 
-def stock_of(layer: PooledConvolution, shape: tuple[int, int]) -> Sequence[keras.layers.Layer]:
-    """Stock layers with the same weights."""
-    kernel_size, dtype = layer.kernel_size, layer.dtype_policy
-    stock = [layers.Conv2D(layer.filters, kernel_size, padding="same", dtype=dtype)]
-    stock[0].build((None, *shape, 1))
-    stock[0].set_weights([layer.kernel.numpy(), layer.bias.numpy()])
-    if layer.batch_normalization:
-        stock.append(layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, dtype=dtype))
-        stock[1].build((None, *shape, layer.filters))
-        names = ("gamma", "beta", "moving_mean", "moving_variance")
-        stock[1].set_weights([getattr(layer, name).numpy() for name in names])
-    return [*stock, layers.MaxPooling2D(layer.pool_size, dtype=dtype)]
+def pair(
+    filters: int,
+    kernel_size: tuple[int, int],
+    pool_size: tuple[int, int],
+    shape: tuple[int, int],
+    *,
+    batch_normalization: bool = False,
+    dtype: str = "float32",
+    momentum: float = 0.9,
+) -> tuple[PooledConvolution, Sequence[keras.layers.Layer]]:
+    """The fused computation, and stock layers with the same weights, which are neither zero nor all positive."""
 
+    def made() -> list[keras.layers.Layer]:
+        chain = [layers.Conv2D(filters, kernel_size, padding="same", dtype=dtype)]
+        chain[0].build((None, *shape, 1))
+        if batch_normalization:
+            chain.append(layers.BatchNormalization(momentum=momentum, epsilon=1e-5, dtype=dtype))
+            chain[1].build((None, *shape, filters))
+        return [*chain, layers.MaxPooling2D(pool_size, dtype=dtype)]
 
-def built(layer: PooledConvolution, shape: tuple[int, ...]) -> PooledConvolution:
-    """The layer with weights that are neither zero nor all positive."""
-    layer.build((None, *shape))
+    inner, stock = made(), made()
     rng = np.random.default_rng(5)
-    for weight in layer.weights[1:]:
-        weight.assign(rng.uniform(0.5, 2, weight.shape) if "variance" in weight.path else rng.normal(0, 1, weight.shape))
-    return layer
+    stock[0].set_weights([inner[0].kernel.numpy(), rng.normal(0, 1, filters)])
+    if batch_normalization:
+        stock[1].set_weights([*rng.normal(0, 1, (3, filters)), rng.uniform(0.5, 2, filters)])
+    for one, other in zip(inner, stock, strict=True):
+        one.set_weights(other.get_weights())
+    return PooledConvolution(inner[0], inner[1] if batch_normalization else None, inner[-1]), stock
 
 
 def gradients(chain: Sequence[Any], inputs: np.ndarray, upstream: np.ndarray) -> tuple[Any, list[Any]]:
@@ -79,9 +85,9 @@ def assert_equal(ours: Any, stock: Any, tolerance: float) -> None:
 def test_without_pooling_it_is_a_convolution(kernel_size: tuple[int, int], repeated_from: int | None) -> None:
     """In float32. With pooling, rounding may choose another one of two almost equal values: there float64 decides, below."""
     inputs = log_mels(16, repeated_from=repeated_from)
-    layer = built(PooledConvolution(16, kernel_size, (1, 1)), (80, 80, 1))
+    layer, chain = pair(16, kernel_size, (1, 1), (80, 80))
     upstream = np.random.default_rng(1).normal(0, 1, (16, 80, 80, 16))
-    ours, stock = gradients([layer], inputs, upstream), gradients(stock_of(layer, (80, 80))[:1], inputs, upstream)
+    ours, stock = gradients([layer], inputs, upstream), gradients(chain[:1], inputs, upstream)
     assert_equal(ours[0], stock[0], 1e-5)
     for of_ours, of_stock in zip(ours[1], stock[1], strict=True):
         assert_equal(of_ours, of_stock, 1e-5)
@@ -89,7 +95,15 @@ def test_without_pooling_it_is_a_convolution(kernel_size: tuple[int, int], repea
 
 @pytest.mark.parametrize(
     ("shape", "kernel_size", "pool_size", "repeated_from"),
-    [((80, 80), *TIME, 41), ((80, 80), *FREQUENCY, 41), ((30, 50), (10, 23), (2, 2), None), ((23, 31), (4, 5), (3, 7), 9)],
+    [
+        ((80, 80), *TIME, 41),
+        ((80, 80), *FREQUENCY, 41),
+        ((30, 50), (10, 23), (2, 2), None),
+        ((23, 31), (4, 5), (3, 7), 9),
+        ((11, 203), (3, 8), (2, 5), None),  # lines of several blocks
+        ((203, 11), (8, 3), (5, 2), None),
+        ((7, 6), (10, 9), (1, 1), None),  # a kernel larger than the image
+    ],
 )
 @pytest.mark.parametrize("batch_normalization", [False, True])
 def test_values_and_gradients_are_those_of_stock_layers(
@@ -100,9 +114,7 @@ def test_values_and_gradients_are_those_of_stock_layers(
     batch_normalization: bool,
 ) -> None:
     inputs = log_mels(3, shape, repeated_from=repeated_from)
-    layer = PooledConvolution(4, kernel_size, pool_size, batch_normalization=batch_normalization, dtype="float64")
-    built(layer, (*shape, 1))
-    stock = stock_of(layer, shape)
+    layer, stock = pair(4, kernel_size, pool_size, shape, batch_normalization=batch_normalization, dtype="float64")
     before = layer(inputs, training=False).numpy()
     upstream = np.random.default_rng(1).normal(0, 1, before.shape)
     ours, theirs = gradients([layer], inputs, upstream), gradients(stock, inputs, upstream)
@@ -114,28 +126,37 @@ def test_values_and_gradients_are_those_of_stock_layers(
         elif name != "inputs" or repeated_from is None:  # where equal patches tie, stock layers give the first one's inputs all
             assert_equal(of_ours, of_theirs, 1e-11)
     if batch_normalization:
-        assert (layer.gamma.numpy() < 0).any(), "a decreasing filter is part of the test"
-        assert_equal(layer.moving_mean.numpy(), stock[1].moving_mean.numpy(), 1e-12)
-        assert_equal(layer.moving_variance.numpy(), stock[1].moving_variance.numpy(), 1e-12)
+        normalization = layer.normalization
+        assert (normalization.gamma.numpy() < 0).any(), "a decreasing filter is part of the test"
+        assert_equal(normalization.moving_mean.numpy(), stock[1].moving_mean.numpy(), 1e-12)
+        assert_equal(normalization.moving_variance.numpy(), stock[1].moving_variance.numpy(), 1e-12)
     after: Any = inputs
     for one in stock:
         after = one(after)
     assert_equal(layer(inputs, training=False).numpy(), after.numpy(), 1e-12)
 
 
+def test_windows_of_equal_values_share_their_gradient() -> None:
+    layer, _ = pair(4, (1, 1), (4, 5), (20, 30), dtype="float64")
+    _, (of_inputs, *_) = gradients([layer], np.zeros((2, 20, 30, 1)), np.ones((2, 5, 6, 4)))
+    np.testing.assert_allclose(of_inputs, np.full(of_inputs.shape, layer.convolution.kernel.numpy().sum() / 20), rtol=1e-12)
+
+
 def test_variance_keeps_its_digits_where_the_mean_is_large() -> None:
     inputs = (log_mels(8, (40, 40)) + 3000).astype(np.float32)
-    layer = built(PooledConvolution(4, (10, 9), (5, 5), batch_normalization=True, momentum=0.0), (40, 40, 1))
-    exact = PooledConvolution(4, (10, 9), (5, 5), batch_normalization=True, momentum=0.0, dtype="float64")
-    built(exact, (40, 40, 1)).kernel.assign(layer.kernel.numpy())
+    settings: dict[str, Any] = {"batch_normalization": True, "momentum": 0.0}
+    layer, _ = pair(4, (10, 9), (5, 5), (40, 40), **settings)
+    exact, _ = pair(4, (10, 9), (5, 5), (40, 40), dtype="float64", **settings)
+    exact.set_weights(layer.get_weights())
     for one in (layer, exact):
         one(inputs, training=True)
-    np.testing.assert_allclose(layer.moving_variance.numpy(), exact.moving_variance.numpy(), rtol=1e-4)
+    variances = [one.normalization.moving_variance.numpy() for one in (layer, exact)]
+    np.testing.assert_allclose(*variances, rtol=1e-4)
 
 
 @pytest.mark.parametrize("batch_normalization", [False, True])
 def test_a_sample_does_not_depend_on_its_neighbours(batch_normalization: bool) -> None:
-    layer = built(PooledConvolution(3, (5, 4), (4, 5), batch_normalization=batch_normalization), (20, 30, 1))
+    layer, _ = pair(3, (5, 4), (4, 5), (20, 30), batch_normalization=batch_normalization)
     inputs = log_mels(4, (20, 30)).astype(np.float32)
     together = layer(inputs).numpy()
     assert together.shape == (4, *layer.compute_output_shape((4, 20, 30, 1))[1:])
@@ -143,8 +164,8 @@ def test_a_sample_does_not_depend_on_its_neighbours(batch_normalization: bool) -
 
 
 def test_frozen_it_keeps_its_statistics() -> None:
-    layer = built(PooledConvolution(3, (5, 4), (4, 5), batch_normalization=True), (20, 30, 1))
-    layer.trainable = False
+    layer, _ = pair(3, (5, 4), (4, 5), (20, 30), batch_normalization=True)
+    layer.normalization.trainable = False
     before = [weight.numpy() for weight in layer.weights]
     inputs = log_mels(4, (20, 30)).astype(np.float32)
     np.testing.assert_array_equal(layer(inputs, training=True).numpy(), layer(inputs, training=False).numpy())
@@ -155,64 +176,26 @@ def test_frozen_it_keeps_its_statistics() -> None:
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_is_near(policy: str) -> None:
     inputs = log_mels(4, (20, 30)).astype(np.float32) - 11.5
-    layer = built(PooledConvolution(3, (5, 4), (4, 5), batch_normalization=True), (20, 30, 1))
-    mixed = built(PooledConvolution(3, (5, 4), (4, 5), batch_normalization=True, dtype=policy), (20, 30, 1))
+    layer, _ = pair(3, (5, 4), (4, 5), (20, 30), batch_normalization=True)
+    mixed, _ = pair(3, (5, 4), (4, 5), (20, 30), batch_normalization=True, dtype=policy)
     mixed.set_weights(layer.get_weights())
     upstream = np.random.default_rng(1).normal(0, 1, (4, 5, 6, 3))
     expected, found = gradients([layer], inputs, upstream), gradients([mixed], inputs, upstream)
     assert found[0].dtype == mixed.compute_dtype
-    assert mixed.moving_variance.dtype == "float32"
+    assert mixed.normalization.moving_variance.dtype == "float32"
     assert_equal(found[0].astype(np.float32), expected[0], 0.03)
     assert all(np.isfinite(gradient.astype(np.float32)).all() for gradient in found[1])
 
 
-def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
-    layer = PooledConvolution(
-        5, (3, 4), (2, 3), batch_normalization=True, momentum=0.8, kernel_regularizer=keras.regularizers.L1(0.01), name="one"
-    )
-    model = keras.Sequential([keras.Input((8, 9, 1)), layer])
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert loaded.layers[0].get_config() == layer.get_config()
-    assert [weight.name for weight in layer.weights] == ["kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"]
-    inputs = log_mels(2, (8, 9)).astype(np.float32)
-    np.testing.assert_array_equal(model(inputs), loaded(inputs))
-    assert float(sum(loaded.losses)) == pytest.approx(0.01 * np.abs(layer.kernel.numpy()).sum(), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        ((None, 80, 80, 2), r"expects an input of shape \(batch, height, width, 1\), got \(None, 80, 80, 2\)"),
-        ((None, None, 80, 1), r"expects an input of shape"),
-        ((None, 80), r"expects an input of shape"),
-        ((None, 80, 19, 1), r"pools \(1, 20\), more than its input of shape \(None, 80, 19, 1\) has"),
-    ],
-)
-def test_an_unusable_shape_is_refused(shape: tuple[int | None, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        PooledConvolution(16, *TIME).build(shape)
-
-
 ON_JAX = """
 import jax, keras, numpy as np
-from keras import layers
-from keras_model.networks.pooled_convolution import PooledConvolution
 
 keras.config.set_floatx("float64")
-rng = np.random.default_rng(0)
-inputs = rng.normal(11.5, 1.5, (3, 23, 31, 1))
+from tests.test_pooled_convolution import pair
+
+inputs = np.random.default_rng(0).normal(11.5, 1.5, (3, 23, 31, 1))
 for batch_normalization in (False, True):
-    ours = PooledConvolution(4, (4, 5), (3, 7), batch_normalization=batch_normalization)
-    ours.build(inputs.shape)
-    chain = [layers.Conv2D(4, (4, 5), padding="same"), layers.MaxPooling2D((3, 7))]
-    chain[0].build(inputs.shape)
-    chain[0].set_weights([ours.kernel, ours.bias])
-    if batch_normalization:
-        ours.gamma.assign([1.0, -0.5, 2.0, -1.0])
-        chain.insert(1, layers.BatchNormalization(momentum=0.9, epsilon=1e-5))
-        chain[1].build((None, 23, 31, 4))
-        chain[1].gamma.assign(ours.gamma)
+    ours, chain = pair(4, (4, 5), (3, 7), (23, 31), batch_normalization=batch_normalization, dtype="float64")
     stock = keras.Sequential([keras.Input(inputs.shape[1:]), *chain])
 
     def loss(trainable, model):

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import train
+from keras_model.networks.classifiers import load_model
 from keras_model.run_folder import RunRecord
-from keras_model.training.fit import load_model
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
 from tests.test_training import altered
 from tfrecords.manifest import read_dataset

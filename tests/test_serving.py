@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_model.evaluation.votes import vote
+from keras_model.networks.classifiers import load_model
 from keras_model.prediction.model import load_saved_model
 from keras_model.serving.served_model import ServedModel
-from keras_model.training.fit import load_model
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track, tone
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
 from tfrecords.log_mel import cut_chunks, log_mel

@@ -23,7 +23,7 @@ from beam_pipeline.options import BuildOptions
 from keras_model import evaluate, predict
 from keras_model.data.split_data import load_split
 from keras_model.evaluation.on_split import evaluate_model
-from keras_model.training.fit import load_model
+from keras_model.networks.classifiers import load_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY
 from tests.waiting import end_of, wait_until
 from tfrecords.manifest import Manifest, read_dataset

@@ -1,14 +1,17 @@
-"""Builds a network by its name."""
+"""Builds a network by its name, and loads a saved one."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_model.networks.bbnn import bbnn
 from keras_model.networks.deep import deep
+from keras_model.networks.fused import implement
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shallow import shallow
+from tfrecords.errors import UsageError
 
 _BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn}
 
@@ -46,3 +49,19 @@ def build_classifier(
     return _BUILDERS[name](
         shape, n_genres=n_genres, settings=settings, standardization=standardization, synchronized=synchronized
     )
+
+
+def load_model(path: Path, convolution: str = "auto") -> Any:
+    """Loads a network that a run saved; for inference, so without optimiser.
+
+    Args:
+        path: Of the file.
+        convolution: How its first convolutions are computed, as for `implement`.
+
+    Raises:
+        UsageError: If it cannot be loaded.
+    """
+    try:
+        return implement(keras.models.load_model(path, compile=False), convolution)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from error

@@ -49,7 +49,7 @@ def _faster_fused() -> tuple[bool, bool]:
     in inference leave nothing to gain. On GPUs and other CPUs nobody has measured it.
     """
     flags = _cpu_flags()
-    if "avx2" not in flags or _has_gpu():
+    if "avx2" not in flags or has_gpu():
         return False, False
     return True, "avx512f" not in flags
 
@@ -63,7 +63,8 @@ def _cpu_flags() -> set[str]:
     return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether Keras' backend has a GPU."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

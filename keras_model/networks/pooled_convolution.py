@@ -2,14 +2,12 @@
 
 Written with keras.ops, so that it runs on every backend. What it saves, on a CPU:
 
-- Groups of neighbouring columns are the channels of the convolution, on both sides (module convolution). Convolutions of many
-  channels run close to the peak of a matrix product; those of one channel, on most CPUs, do not.
-- The gradient of the kernel is computed as a convolution in which the samples of the batch are the channels.
+- The convolution is computed by way of the image's spectrum along one axis (module convolution).
 - Max pooling picks values and an increasing function keeps their order, so normalisation (like LeakyReLU) follows the pooling, on
   as few values as the pooling leaves. A decreasing one, of negative gamma, becomes increasing with the kernel's sign.
-- The batch's mean comes from the mean patch of the input, with no look at the convolution's output. The output is centred by it
-  in the convolution itself, as a bias, so the variance is one sum of squares and loses no digits to the mean.
-- The gradient of pooling and variance is one fused pass, laid out as the kernel's gradient wants it.
+- The batch's mean comes from the mean patch of the input, with no look at the convolution's output. The squares that are summed
+  for the variance are those of the centred output, so it loses no digits to the mean.
+- The gradient of pooling and variance is computed in one go.
 """
 
 from typing import Any
@@ -55,21 +53,19 @@ class PooledConvolution(keras.layers.Layer):
         if normalization is None:
             # A saved function with a gradient of its own warns whoever loads it: what is served has none.
             pool = convolve_and_pool_in_training if training else convolve_and_pool
-            return ops.add(pool(inputs, kernel, pool_size=self.pool_size), bias)
+            pooled = pool(inputs, kernel, pool_size=self.pool_size)
+            return ops.cast(pooled + ops.cast(bias, pooled.dtype), self.compute_dtype)
         if training and normalization.trainable:
             return self._normalize_by_batch(inputs, kernel, bias, normalization)
         # gamma · (kernel * x + bias − mean) / deviation + beta, as one convolution with another kernel and a constant.
         scale = normalization.gamma * ops.rsqrt(normalization.moving_variance + normalization.epsilon)
         constant = normalization.beta + (ops.cast(bias, scale.dtype) - normalization.moving_mean) * scale
-        pooled = convolve_and_pool(inputs, ops.multiply(kernel, ops.cast(scale, kernel.dtype)), pool_size=self.pool_size)
-        return ops.add(pooled, ops.cast(constant, pooled.dtype))
+        pooled = convolve_and_pool(inputs, ops.cast(kernel, scale.dtype) * scale, pool_size=self.pool_size)
+        return ops.cast(pooled + ops.cast(constant, pooled.dtype), self.compute_dtype)
 
     def _normalize_by_batch(self, inputs: Any, kernel: Any, bias: Any, normalization: keras.layers.BatchNormalization) -> Any:
-        gamma, moving_mean, moving_variance = (
-            normalization.gamma,
-            normalization.moving_mean,
-            normalization.moving_variance,
-        )
+        gamma = ops.convert_to_tensor(normalization.gamma)
+        moving_mean, moving_variance = normalization.moving_mean, normalization.moving_variance
         dtype = moving_mean.dtype
         bias = ops.cast(bias, dtype)
         sign = ops.where(gamma < 0, -ops.ones_like(gamma), ops.ones_like(gamma))
@@ -80,7 +76,7 @@ class PooledConvolution(keras.layers.Layer):
         pooled, variance = convolve_and_pool_in_training(
             inputs, rising, pool_size=self.pool_size, shift=ops.stop_gradient(centre)
         )
-        pooled = ops.cast(pooled, dtype) + (ops.stop_gradient(centre) + bias)
+        pooled = ops.cast(pooled, dtype) + bias
         mean = centre + bias
         if normalization.synchronized:
             # Of all replicas: the mean of the means, and the mean square distance from it, each weighted by its positions.

@@ -1,8 +1,7 @@
 """How training batches are augmented: the settings, checked before TensorFlow is loaded."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import LogMelSpec
@@ -32,10 +31,9 @@ class SpecMasks:
 
     def __post_init__(self) -> None:
         for name in ("max_bands", "n_band_masks", "n_frame_masks"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise UsageError(f"{name} must be a positive integer, got {value!r}")
-        if not _is_number(self.max_frame_share) or not 0 < self.max_frame_share < 1:
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
+        if not 0 < self.max_frame_share < 1:
             raise UsageError(f"max_frame_share must be between 0 and 1, both excluded, got {self.max_frame_share!r}")
 
     def max_frames(self, spec: LogMelSpec) -> int:
@@ -64,9 +62,9 @@ class Augmentation:
     random_crop: int = 0
 
     def __post_init__(self) -> None:
-        if not _is_number(self.mixup) or not 0 <= self.mixup < math.inf:
+        if not 0 <= self.mixup < math.inf:
             raise UsageError(f"--mixup must be a finite number of at least 0, got {self.mixup!r}")
-        if type(self.random_crop) is not int or self.random_crop < 0:
+        if self.random_crop < 0:
             raise UsageError(f"--random-crop must be an integer of at least 0, got {self.random_crop!r}")
 
     def __bool__(self) -> bool:
@@ -82,38 +80,10 @@ class Augmentation:
             raise UsageError(
                 f"--random-crop must be less than {spec.n_kept_frames}, the dataset's computed frames, got {self.random_crop}"
             )
-        if self.masks is None:
-            return
-        if self.masks.max_bands >= spec.n_mels:
+        if self.masks is not None and self.masks.max_bands >= spec.n_mels:
             raise UsageError(f"max_bands must be less than {spec.n_mels}, the dataset's mel bands, got {self.masks.max_bands}")
-        if self.masks.max_frames(spec) < 1:
+        if self.masks is not None and self.masks.max_frames(spec) < 1:
             raise UsageError(
                 f"max_frame_share must make at least one of the dataset's {spec.n_kept_frames} computed frames, "
                 f"got {self.masks.max_frame_share}"
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as `metrics.json` holds them."""
-        return asdict(self)
-
-    def describe(self) -> str:
-        """The settings in one line, in the order in which they act."""
-        parts = []
-        if self.random_crop:
-            parts.append(f"random crop after padding by {self.random_crop} frames")
-        if self.masks:
-            masks = self.masks
-            bands = f"{_counted(masks.n_band_masks, 'mask')} of up to {masks.max_bands} bands"
-            frames = f"{_counted(masks.n_frame_masks, 'mask')} of up to {masks.max_frame_share:.0%} of the frames"
-            parts.append(f"SpecAugment ({bands}, {frames})")
-        if self.mixup:
-            parts.append(f"mixup with α = {self.mixup:g}")
-        return ", ".join(parts) or "none"
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

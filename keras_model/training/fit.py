@@ -29,11 +29,10 @@ class TrainedModel:
     """What training ends with.
 
     Attributes:
-        model: The network after its last epoch, or its best one, with `--ema` with the averaged weights: of stock layers, in
-            float32, and held by no strategy.
+        model: The network after its last epoch, or its best one, with `--ema` with the averaged weights; in float32.
         evaluation: Of that network on the test split.
         epochs: Per finished epoch the logs.
-        kept_epoch: The epoch that the network is of, counted from 1; 0 where none was finished.
+        kept_epoch: The epoch that the network is of, counted from 1.
         steps_per_epoch: Batches in an epoch.
         seconds: That the epochs took, over all of the training's resumptions.
         interrupted: Whether Ctrl-C ended it early.
@@ -197,22 +196,6 @@ def check_prolongation(before: TrainOptions, options: TrainOptions) -> None:
         raise UsageError(f"--epochs cannot prolong {options.output}: its learning rate depends on the number of epochs")
     if options.ema:
         raise UsageError(f"--epochs cannot prolong {options.output}: with --ema its last epoch has put the average in place")
-
-
-def load_model(path: Path, convolution: str = "auto") -> Any:
-    """Loads a network that a run saved; for inference, so without optimiser.
-
-    Args:
-        path: Of the file.
-        convolution: How its first convolutions are computed, as for `implement`.
-
-    Raises:
-        UsageError: If it cannot be loaded.
-    """
-    try:
-        return implement(keras.models.load_model(path, compile=False), convolution)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
