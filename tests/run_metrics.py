@@ -54,10 +54,7 @@ def metrics_of(tiny: TinyDataset, *, guess: Guess, seed: int = 0, n_epochs: int 
         "corpus": {"name": manifest.corpus.name, "synthetic": manifest.corpus.synthetic},
         "final": evaluation.to_dict(),
         "epochs": epochs_of(rng, n_epochs),
-        "steps": [
-            {"step": 100 * (1 + number), "loss": 2.0, "accuracy": rng.uniform(0.5, 1.0), "cross_entropy": rng.uniform(0.1, 2.0)}
-            for number in range(n_epochs)
-        ],
+        "kept_epoch": n_epochs,
         "steps_per_epoch": 120,
         "interrupted": False,
         "options": {"data": "data", "output": f"runs/{seed}", "seed": seed, "epochs": n_epochs, "batchnorm": False}
@@ -75,6 +72,15 @@ def metrics_of(tiny: TinyDataset, *, guess: Guess, seed: int = 0, n_epochs: int 
         "devices": ["CPU:0"],
         "versions": {"python": "3.11"},
     }
+
+
+def validated(metrics: dict[str, Any], *, kept_epoch: int) -> dict[str, Any]:
+    """The metrics of a run that was validated after each epoch, and kept one of them."""
+    names = {"test_raw": "val_accuracy", "test_maximum": "val_maximum", "test_majority": "val_majority"}
+    names |= {"test_cross_entropy": "val_cross_entropy"}
+    epochs = [{names.get(name, name): value for name, value in logs.items()} | {"val_loss": 1.0} for logs in metrics["epochs"]]
+    options = metrics["options"] | {"keep": "best", "early_stopping": 2}
+    return metrics | {"epochs": epochs, "kept_epoch": kept_epoch, "options": options}
 
 
 def epochs_of(rng: np.random.Generator, n_epochs: int) -> list[dict[str, float]]:

@@ -48,7 +48,6 @@ def test_the_gallery_shows_each_kind_with_its_chunks_in_time(tiny: TinyDataset, 
                 np.testing.assert_array_equal(chunk.log_mel, record.log_mel)
                 assert chunk.seconds == record.start_sample / tiny.spec.sample_rate
                 assert chunk.predicted == GENRES[by_number(record, 3)]
-                assert chunk.is_right == (chunk.predicted == track.genre)
                 assert 0.5 < chunk.probability < 1
     page = Page(write_report(metrics, folder=tmp_path, data=tiny.folder, manifest=tiny.manifest))
     text = " ".join(page.text.split())
@@ -64,7 +63,6 @@ def test_a_kind_without_tracks_says_none(tiny: TinyDataset, tmp_path: Path) -> N
     page = Page(write_report(metrics_of(tiny, guess=truth), folder=tmp_path, data=tiny.folder, manifest=tiny.manifest))
     # Wrong, wholly wrong, and the list of tracks that were taken for another genre.
     assert page.text.count("None.") == 3
-    assert not (tmp_path / "figures" / "spectrograms_wrong.png").exists()
 
 
 @st.composite

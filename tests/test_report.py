@@ -15,12 +15,11 @@ from keras_model.reports.figures import accuracy_curves, confusion_matrix, loss_
 from keras_model.reports.published import PUBLISHED, is_gtzan, notes
 from keras_model.reports.report import write_report
 from tests.html_page import Page
-from tests.run_metrics import by_number, metrics_of
+from tests.run_metrics import by_number, metrics_of, validated
 from tests.tiny_dataset import GENRES, TinyDataset
 from tfrecords.gtzan import GENRES as GTZAN_GENRES
 
 FIGURES = {"accuracy", "loss", "confusion_raw", "confusion_maximum", "genres"}
-SPECTROGRAMS = {"spectrograms_right", "spectrograms_wrong", "spectrograms_wholly_wrong"}
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +57,8 @@ def test_the_page_stands_alone_and_each_figure_is_a_file_too(run_folder: Path) -
     assert "" not in page.pictures
     assert page.tags.count("img") == len(page.pictures)
     files = {path.stem: path.read_bytes() for path in (run_folder / "figures").iterdir()}
-    assert files.keys() == FIGURES | SPECTROGRAMS
-    assert {files[name] for name in FIGURES} <= set(page.pictures.values())
+    assert files.keys() == FIGURES
+    assert set(files.values()) <= set(page.pictures.values())
     for png in files.values():
         assert matplotlib.image.imread(io.BytesIO(png)).std() > 0.05, "a figure that is not blank"
     for heading in ("Training", "Beside the published accuracies", "Confusions", "Genres", "Spectrograms", "How it was made"):
@@ -68,12 +67,26 @@ def test_the_page_stands_alone_and_each_figure_is_a_file_too(run_folder: Path) -
     assert "Interrupted." not in page.text
 
 
-def test_a_run_without_a_whole_window_or_epoch_has_a_report(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
-    short = report_of(tiny, metrics | {"steps": []}, tmp_path / "short")
-    assert "the training had fewer than 100 steps" in words(short)
-    interrupted = report_of(tiny, metrics | {"steps": [], "epochs": [], "interrupted": True}, tmp_path / "interrupted")
+def test_an_interrupted_run_has_a_report(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
+    first = {"epochs": metrics["epochs"][:1], "kept_epoch": 1, "interrupted": True}
+    interrupted = report_of(tiny, metrics | first, tmp_path / "interrupted")
     assert "Interrupted." in interrupted.text
-    assert "Accuracy by epoch" not in interrupted.pictures
+    assert "Accuracy by epoch" in interrupted.pictures
+
+
+def test_a_validated_run_shows_its_validation(tiny: TinyDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its epochs tell nothing of the test split, and a run that keeps its best epoch says which one that is."""
+    metrics = validated(metrics_of(tiny, guess=by_number), kept_epoch=2)
+    page = report_of(tiny, metrics, tmp_path / "run")
+    assert "validation split is measured after every epoch, the test split once, at the end" in words(page)
+    assert "with the network of epoch 2, which has the lowest loss on the validation split" in words(page)
+    assert [row.epochs for row in comparison.of_run(metrics).rows] == [2]
+    drawn: list[Any] = []
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path: drawn.append(figure))
+    accuracy_curves(metrics, tmp_path / "accuracy.png")
+    lines = {line.get_label(): line for line in drawn[0].axes[0].lines}
+    assert set(lines) == {"train, raw", "validation, raw", "validation, maximum probability", "validation, majority vote"}
+    np.testing.assert_allclose(lines["validation, raw"].get_ydata(), [epoch["val_accuracy"] for epoch in metrics["epochs"]])
 
 
 def test_curves_have_epochs_to_the_right(metrics: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,15 +96,14 @@ def test_curves_have_epochs_to_the_right(metrics: dict[str, Any], tmp_path: Path
     loss_curves(metrics, tmp_path / "loss.png")
     accuracy, loss = ({line.get_label(): line for line in figure.axes[0].lines} for figure in drawn)
     assert len(accuracy) == 4
-    cases: list[tuple[dict[str, Any], str, str, str]] = [
-        (accuracy, "accuracy", "test_majority", "test, majority vote"),
-        (loss, "cross_entropy", "test_cross_entropy", "test"),
+    cases: list[tuple[dict[str, Any], str, str, str, str]] = [
+        (accuracy, "accuracy", "test_majority", "train, raw", "test, majority vote"),
+        (loss, "cross_entropy", "test_cross_entropy", "train", "test"),
     ]
-    for lines, train, test, label in cases:
-        np.testing.assert_allclose(lines["train, every 100 steps"].get_xdata(), [100 / 120, 200 / 120, 300 / 120])
-        np.testing.assert_allclose(lines["train, every 100 steps"].get_ydata(), [step[train] for step in metrics["steps"]])
-        np.testing.assert_allclose(lines[label].get_xdata(), [1, 2, 3])
-        np.testing.assert_allclose(lines[label].get_ydata(), [epoch[test] for epoch in metrics["epochs"]])
+    for lines, train, test, trained, label in cases:
+        for name, key in ((trained, train), (label, test)):
+            np.testing.assert_allclose(lines[name].get_xdata(), [1, 2, 3])
+            np.testing.assert_allclose(lines[name].get_ydata(), [epoch[key] for epoch in metrics["epochs"]])
 
 
 def test_a_dataset_that_is_gone_costs_the_spectrograms_alone(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
@@ -187,10 +199,5 @@ def test_a_long_run_is_reported_at_the_published_epochs(tiny: TinyDataset) -> No
     assert [row.epochs for row in rows] == [100, 200, 230]
     assert rows[1].accuracies["maximum"].mean == pytest.approx(100 * metrics["epochs"][199]["test_maximum"])
     assert rows[2].accuracies["maximum"].mean == pytest.approx(100 * metrics["final"]["maximum"])
-    assert [comparison.reported_epochs(n_epochs) for n_epochs in (0, 7, 100, 150, 200)] == [
-        [0],
-        [7],
-        [100],
-        [100, 150],
-        [100, 200],
-    ]
+    reported = [comparison.reported_epochs(metrics_of(tiny, guess=by_number, n_epochs=n)) for n in (7, 100, 150, 200)]
+    assert reported == [[7], [100], [100, 150], [100, 200]]

@@ -17,7 +17,7 @@ from keras_model.reports.published import PUBLISHED
 from keras_model.reports.report import write_summary
 from keras_model.reports.run_statistics import Groups, check_comparable, kind_of, summarise
 from tests.html_page import Page
-from tests.run_metrics import by_number, metrics_of, truth
+from tests.run_metrics import by_number, metrics_of, truth, validated
 from tests.tiny_dataset import GENRES, TinyDataset
 from tfrecords.errors import UsageError
 
@@ -61,6 +61,7 @@ def test_statistics_are_those_of_numpy_in_any_order(groups: Groups, values: list
         run["final"] |= dict(zip(ACCURACIES, of_run, strict=True))
         run["final"]["per_genre"]["jazz"] = dict(zip(ACCURACIES, of_run, strict=True))
         run["epochs"] = [dict(zip((f"test_{key}" for key in ACCURACIES), of_run, strict=True))] * 120
+        run["kept_epoch"] = 120
         runs.append(run)
     random.shuffle(runs)
     network = summarise({"shallow": runs}, kind="runs")["networks"]["shallow"]
@@ -76,6 +77,19 @@ def test_statistics_are_those_of_numpy_in_any_order(groups: Groups, values: list
         np.testing.assert_allclose(curve["mean"], np.full(120, expected.mean()))
         if len(values) > 1:
             np.testing.assert_allclose(curve["std"], np.full(120, expected.std(ddof=1)), atol=1e-12)
+
+
+def test_runs_that_kept_other_epochs_are_summed_up_by_what_they_kept(tiny: TinyDataset) -> None:
+    runs = [
+        validated(metrics_of(tiny, guess=guess, seed=seed), kept_epoch=seed + 1) for seed, guess in enumerate((by_number, truth))
+    ]
+    runs[1]["epochs"] = runs[1]["epochs"][:2]
+    network = summarise({"shallow": runs}, kind="runs")["networks"]["shallow"]
+    assert [at["epoch"] for at in network["epochs"]] == [2]
+    assert network["epochs"][0]["maximum"]["values"] == [run["final"]["maximum"] for run in runs]
+    assert network["curves"] == {}
+    text = summary_text(summarise({"shallow": runs}, kind="runs"))
+    assert "shallow, mean of 2 runs" in text
 
 
 def test_folds_are_pooled_over_all_tracks_too(folds: Groups) -> None:

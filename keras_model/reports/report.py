@@ -1,4 +1,4 @@
-"""`report.html`, of one run or of several: a self-contained page, and each of its pictures as a PNG beside it."""
+"""`report.html`, of one run or of several: a self-contained page, and each of its figures as a PNG beside it."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from keras_model.reports.figures import (
     loss_curves,
     mean_curves,
 )
-from keras_model.reports.gallery import Kind, ShownTrack, gallery, gallery_figure
+from keras_model.reports.gallery import KINDS, ShownTrack, gallery
 from keras_model.reports.published import ACCURACIES, SOURCES
 from keras_model.reports.run_statistics import Groups, SummaryKind, summarise
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
@@ -43,23 +43,18 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
     figures.mkdir(exist_ok=True)
     genres, final = metrics["dataset"]["genres"], metrics["final"]
     title = _synthetic_title(metrics)
-    if metrics["epochs"]:
-        accuracy_curves(metrics, figures / "accuracy.png", title=title)
-        loss_curves(metrics, figures / "loss.png", title=title)
+    accuracy_curves(metrics, figures / "accuracy.png", title=title)
+    loss_curves(metrics, figures / "loss.png", title=title)
     for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
         confusion_matrix(final[f"{key}_confusion"], genres, figures / f"confusion_{key}.png", unit=unit, title=title)
     genre_bars(final["per_genre"], figures / "genres.png", title=title)
-    shown: dict[Kind, list[ShownTrack]] = {}
+    shown: dict[str, list[ShownTrack]] = {}
     problem = ""
     try:
         shown = gallery(metrics, data=data, manifest=manifest)
     except (OSError, ValueError) as error:  # a dataset that was changed during a long training must not cost the report
         problem = str(error)
     scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for track in tracks for chunk in track.chunks])
-    for kind, tracks in shown.items():
-        if tracks:
-            heading = f"{kind.name}: {title}" if title else kind.name
-            gallery_figure(tracks, figures / f"spectrograms_{kind.stem}.png", scale=scale, title=heading)
     return _write_page(
         folder,
         "report.html",
@@ -67,6 +62,7 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
         network=comparison.network_title(metrics["model"]["name"]),
         comparison=comparison.of_run(metrics),
         gallery=shown,
+        kinds=KINDS,
         gallery_problem=problem,
         scale=scale,
         axes=SpectrogramAxes(manifest.spec),
