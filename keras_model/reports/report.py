@@ -13,13 +13,11 @@ from keras_model.reports.figures import (
     comparison_figure,
     confusion_matrix,
     genre_bars,
-    genre_points,
     loss_curves,
     mean_curves,
 )
 from keras_model.reports.gallery import KINDS, ShownTrack, gallery
 from keras_model.reports.published import ACCURACIES, SOURCES
-from keras_model.reports.run_statistics import Groups, SummaryKind, summarise
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
 from tfrecords.corpus import CorpusInfo
 from tfrecords.manifest import Manifest
@@ -47,7 +45,11 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
     loss_curves(metrics, figures / "loss.png", title=title)
     for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
         confusion_matrix(final[f"{key}_confusion"], genres, figures / f"confusion_{key}.png", unit=unit, title=title)
-    genre_bars(final["per_genre"], figures / "genres.png", title=title)
+    per_genre = {
+        genre: {key: comparison.Estimate(mean=100 * values[key]) for key in ACCURACIES}
+        for genre, values in final["per_genre"].items()
+    }
+    genre_bars(per_genre, figures / "genres.png", title=title)
     shown: dict[str, list[ShownTrack]] = {}
     problem = ""
     try:
@@ -69,22 +71,19 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
     )
 
 
-def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
+def write_summary(summary: Mapping[str, Any], *, folder: Path) -> Path:
     """Writes the report of several runs, and last `summary.json`.
 
     Args:
-        groups: What `metrics.json` holds of each run, by the name of the network that tables give.
-        kind: "runs" with several seeds on one split, or "folds" of a cross-validation.
+        summary: What `summarise` returns.
         folder: Where to write; made where it is missing.
 
     Returns:
         The path of the report.
 
     Raises:
-        UsageError: If the runs do not belong together.
         OSError: If a file cannot be written.
     """
-    summary = summarise(groups, kind=kind)
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     tables = comparison.of_summary(summary)
@@ -101,7 +100,10 @@ def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
         for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
             picture = figures / f"{stem}_confusion_{key}.png"
             confusion_matrix(pooled[f"{key}_confusion"], genres, picture, unit=unit, title=heading)
-        genre_points(network, figures / f"{stem}_genres.png", title=heading)
+        per_genre = {
+            genre: {key: comparison.percent(values[key]) for key in ACCURACIES} for genre, values in network["per_genre"].items()
+        }
+        genre_bars(per_genre, figures / f"{stem}_genres.png", title=heading)
     report = _write_page(folder, "summary.html", summary=summary, tables=tables, stems=stems, percent=comparison.percent)
     write_whole(folder / SUMMARY_FILE, (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode())
     return report
