@@ -42,9 +42,9 @@ def test_the_gallery_shows_each_kind_with_its_chunks_in_time(tiny: TinyDataset, 
             )
             assert sum(n_chunks for _, n_chunks in track.votes) == 9
             assert len(track.chunks) == 6
-            assert [chunk.index for chunk in track.chunks] == sorted(chunk.index for chunk in track.chunks)
+            assert [chunk.candidate for chunk in track.chunks] == sorted(chunk.candidate for chunk in track.chunks)
             for chunk in track.chunks:
-                record = records[track.track_id, chunk.index]
+                record = records[track.track_id, chunk.candidate]
                 np.testing.assert_array_equal(chunk.log_mel, record.log_mel)
                 assert chunk.seconds == record.start_sample / tiny.spec.sample_rate
                 assert chunk.predicted == GENRES[by_number(record, 3)]

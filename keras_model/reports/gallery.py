@@ -26,7 +26,7 @@ KINDS = {
 class ShownChunk(NamedTuple):
     """A chunk of a track: its index among the candidates, its start, what it was taken for, how surely, and its log-mel."""
 
-    index: int
+    candidate: int
     seconds: float
     predicted: str
     probability: float
@@ -104,7 +104,7 @@ def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> di
             raise DatasetError(f"{data} holds other records than the network was tested on")
         chunks[track_id].append(
             ShownChunk(
-                index=record.chunk_index,
+                candidate=record.chunk_index,
                 seconds=record.start_sample / manifest.spec.sample_rate,
                 predicted=genres[of_track["label"][row]],
                 probability=of_track["probability"][row],
@@ -119,6 +119,6 @@ def _shown(track_id: str, track: Mapping[str, Any], genres: Sequence[str], chunk
     return ShownTrack(
         track_id=track_id,
         votes=[(genre, n_chunks) for genre, n_chunks in votes if n_chunks],
-        chunks=sorted(chunks, key=lambda chunk: chunk.index),
+        chunks=sorted(chunks, key=lambda chunk: chunk.candidate),
         **{key: track[key] for key in ("genre", "maximum", "majority", "probability")},
     )

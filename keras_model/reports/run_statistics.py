@@ -17,7 +17,7 @@ Groups = Mapping[str, Sequence[Metrics]]
 _FOLD = re.compile(r"(?P<family>kfold|artist)-(?P<number>\d+)(?:/(?P<n_folds>\d+))?")
 _N_ARTIST_FOLDS = 3
 # What does not change what a run is a sample of.
-_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib", "fold", "checkpoint_seconds"})
+_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib", "fold"})
 
 
 def kind_of(groups: Groups) -> str:
@@ -116,8 +116,6 @@ def check_comparable(groups: Groups) -> None:
                 raise UsageError(f"{_name(run)} is no finished run: its training was interrupted")
             _check_same(run, first, _data)
             _check_same(run, runs[0], _settings)
-            if not run["options"].get("early_stopping") and len(run["epochs"]) != len(runs[0]["epochs"]):
-                raise UsageError(f"{_name(run)} has {len(run['epochs'])} epochs, {_name(runs[0])} has {len(runs[0]['epochs'])}")
         if kind == "folds":
             _check_folds(runs)
         else:
