@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from keras_model.argument_types import whole
+from keras_model.argument_types import folder, whole
 from keras_model.front_end import FrontEnd
 from keras_model.native_stderr import native_stderr_dropped
 from keras_model.prediction.command import add_shared_arguments, exit_status, reason_of
@@ -17,19 +17,19 @@ from keras_model.prediction.output import BarWriter, PredictionWriter, printable
 from keras_model.prediction.track import Prediction
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import write_whole
-from tfrecords.errors import UsageError
+from tfrecords.command import CommandParser
 
 PROGRAM = "predict"
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m keras_model.predict",
         description="Prints the genre of audio files.",
         epilog="Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
     )
-    parser.add_argument("model", help="folder of a run, or of an exported model")
+    parser.add_argument("model", type=folder, help="folder of a run, or of an exported model")
     add_shared_arguments(parser)
     parser.add_argument(
         "--chunks", type=whole(1), metavar="N", help="listen to N chunks of each file only, spread evenly: faster, less certain"
@@ -54,9 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _classify(options: argparse.Namespace) -> int:
-    if not options.model:  # which Path takes for the current folder
-        raise UsageError("the name of the model's folder must not be empty")
-    model = find_saved_model(Path(options.model))
+    model = find_saved_model(options.model)
     files = find_audio_files(options.paths)
     pictures = [] if options.timeline is None else timeline_paths(options.timeline, files)
     load_tensorflow(verbose=options.verbose)

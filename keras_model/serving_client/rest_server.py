@@ -45,7 +45,16 @@ class RestServer:
             self._session.auth = user_and_password
 
     def ask(self, wav: bytes) -> Outputs:
-        """See `keras_model.serving_client.protocol.Server`."""
+        """Sends a WAV file once.
+
+        Returns:
+            The outputs of signature `classify_audio` for this file, without the batch's dimension; strings as str.
+
+        Raises:
+            TransientError: If another attempt may fare better.
+            ServingError: If it would not.
+            UnusableServerError: If no file would fare better.
+        """
         response = self._post({"audio": {"b64": base64.b64encode(wav).decode("ascii")}})
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
