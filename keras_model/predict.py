@@ -63,7 +63,7 @@ def _classify(options: argparse.Namespace) -> int:
     if front_end.corpus.synthetic:
         print(f"{PROGRAM}: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     writer: PredictionWriter = (options.writer or BarWriter)(
-        stream=sys.stdout, program=PROGRAM, genres=front_end.genres, synthetic=front_end.corpus.synthetic, top=options.top
+        stream=sys.stdout, program=PROGRAM, synthetic=front_end.corpus.synthetic, top=options.top
     )
     status = 0
     with nullcontext() if options.verbose else native_stderr_dropped():

@@ -1,5 +1,6 @@
 """An exported model, found, loaded and asked for the genres of files."""
 
+import glob
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from tfrecords.audio_stream import announced_samples
 from tfrecords.errors import UsageError, quoted
 
 Outcome = Prediction | UnusableAudioError | OSError
+_SAVED_MODEL = "saved_model.pb"
 _MOST_THREADS = 4  # each holds a block of a file, and what the network makes of it
 
 
@@ -135,12 +137,12 @@ def find_saved_model(path: Path) -> Path:
     Raises:
         UsageError: If there is none, or an export folder holds several models.
     """
-    if _is_version(path):
+    if os.path.isfile(path / _SAVED_MODEL):  # Path.is_file raises for a name that is too long
         return path
     for folder in (path / "export", path, *_export_option(path)):
-        if version := _newest_version(folder):
+        if version := newest_version(folder):
             return version
-        named = {child.name: version for child in _children(folder) if (version := _newest_version(child))}
+        named = {name: version for name in glob.glob("*", root_dir=folder) if (version := newest_version(folder / name))}
         if len(named) > 1:
             raise UsageError(f"{folder} holds several models, {', '.join(sorted(named))}: give the folder of one")
         if named:
@@ -148,21 +150,11 @@ def find_saved_model(path: Path) -> Path:
     raise UsageError(f"there is no exported model in {path}; give a run's folder or one that train.py --export wrote to")
 
 
-def _is_version(folder: Path) -> bool:
-    return os.path.isfile(folder / "saved_model.pb")  # Path.is_file raises for a name that is too long
-
-
-def _children(folder: Path) -> list[Path]:
-    """What lies in a folder and is not hidden, as unfinished exports are."""
-    try:
-        return [child for child in folder.iterdir() if not child.name.startswith(".")]
-    except OSError:
-        return []
-
-
-def _newest_version(folder: Path) -> Path | None:
-    versions = [child for child in _children(folder) if child.name.isdecimal() and _is_version(child)]
-    return max(versions, key=lambda child: int(child.name), default=None)
+def newest_version(folder: Path) -> Path | None:
+    """The SavedModel of the highest number in a model's folder; None if it has none."""
+    numbers = [os.path.dirname(found) for found in glob.glob(f"*/{_SAVED_MODEL}", root_dir=folder)]
+    newest = max((number for number in numbers if number.isdecimal()), key=int, default=None)
+    return None if newest is None else folder / newest
 
 
 def _export_option(run: Path) -> list[Path]:

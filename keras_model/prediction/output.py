@@ -33,14 +33,12 @@ class PredictionWriter(ABC):
     Attributes:
         stream: What is printed to.
         program: Stands before each failure.
-        genres: Of the model; None where only the first prediction tells them.
         synthetic: Whether the model was trained on synthetic audio; None where it is not known.
         top: How many of the ranked genres a person is shown; None for all.
     """
 
     stream: TextIO
     program: str
-    genres: Sequence[str] | None = None
     synthetic: bool | None = None
     top: int | None = None
 
@@ -99,16 +97,15 @@ class JsonWriter(PredictionWriter):
 class CsvWriter(PredictionWriter):
     """A table with a header, a column per genre, and a row per file, also for files that failed.
 
-    Where the genres are not known yet, rows of failed files are held back until the first prediction tells them.
+    Rows of files that failed first are held back until a prediction tells the genres.
     """
 
     _failed: list[tuple[str, str]] = field(default_factory=list)
-    _has_header: bool = False
+    _genres: Sequence[str] | None = None  # of the header, once it is printed
 
     def write(self, name: str, prediction: Prediction) -> None:
         """Prints a row."""
-        self.genres = prediction.genres
-        self._print_failed()
+        self._print_failed(prediction.genres)
         decisions = (prediction.genre, prediction.confidence, prediction.genre_majority, prediction.n_chunks, prediction.seconds)
         self._row(name, *decisions, *prediction.probabilities.tolist(), "")
 
@@ -116,19 +113,18 @@ class CsvWriter(PredictionWriter):
         """Prints a row, and a line on standard error."""
         super().fail(name, reason)
         self._failed.append((name, reason))
-        if self.genres is not None:
-            self._print_failed()
+        if self._genres is not None:
+            self._print_failed(self._genres)
 
     def close(self) -> None:
         """Prints the rows of failed files where no genres ever came."""
         if self._failed:
-            self._print_failed()
+            self._print_failed(())
 
-    def _print_failed(self) -> None:
+    def _print_failed(self, genres: Sequence[str]) -> None:
         """The header, once, and the rows that were held back."""
-        genres = self.genres or ()
-        if not self._has_header:
-            self._has_header = True
+        if self._genres is None:
+            self._genres = genres
             self._row("file", "genre", "confidence", "genre_majority", "n_chunks", "seconds", *genres, "error")
         for name, reason in self._failed:
             self._row(name, *[""] * (5 + len(genres)), reason)

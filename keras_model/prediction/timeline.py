@@ -3,12 +3,13 @@
 import io
 import textwrap
 import warnings
+from datetime import timedelta
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from keras_model.prediction.track import Prediction
@@ -17,9 +18,6 @@ from tfrecords.figure_style import FIGURE_STYLE
 _WIDTH_INCHES = 9.0
 # More columns than this could not be told apart: neighbouring chunks are averaged.
 _MOST_COLUMNS = 480
-# Between two ticks of the time axis.
-_TICK_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
-_MOST_TICKS = 8
 _COLOURS = "Blues"
 _INK = "#22262b"
 _FAINT = "#777d88"
@@ -27,16 +25,13 @@ _DECIDED = "#c8553d"
 
 
 def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, note: str = "") -> bytes:
-    """Draws the probability of each genre over time, the most probable genre at the top, and their means beside it.
+    """Draws the probability of each genre over time, the most probable genre at the top, and their means beside it, as a PNG.
 
     Args:
-        prediction: The file's chunks and its genre.
+        prediction: What was found in the file.
         name: Of the file, for the title.
         chunk_seconds: Length of a chunk.
-        note: A line under the title.
-
-    Returns:
-        The bytes of a PNG.
+        note: What is said under the title.
     """
     ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
     probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
@@ -88,20 +83,11 @@ def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
 
 
 def _time_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
-    end, is_long = edges[-1], edges[-1] >= 3600
-    axes.set_xlim(0.0, end)
-    axes.xaxis.set_major_locator(MultipleLocator(next((n for n in _TICK_SECONDS if end <= _MOST_TICKS * n), end / _MOST_TICKS)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds, long=is_long)))
-    axes.set_xlabel("time (h:mm:ss)" if is_long else "time (m:ss)", fontsize=9, color=_FAINT)
+    axes.set_xlim(0.0, edges[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 1.5, 3, 6, 10], integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_formatter(lambda seconds, _: str(timedelta(seconds=int(seconds))).removeprefix("0:"))
+    axes.set_xlabel("time", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
-
-
-def _clock(seconds: float, *, long: bool) -> str:
-    minutes, rest = divmod(seconds, 60)
-    shown = f"{rest:02.0f}" if rest == int(rest) else f"{rest:04.1f}"
-    if long:
-        return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{shown}"
-    return f"{int(minutes)}:{shown}"
 
 
 def _genre_axis(axes: Axes, genres: list[str]) -> None:
@@ -116,9 +102,9 @@ def _genre_axis(axes: Axes, genres: list[str]) -> None:
 def _means(axes: Axes, prediction: Prediction) -> None:
     """The mean over the file as bars, next to the genre's row."""
     values = [probability for _, probability in prediction.ranked]
-    axes.barh(range(len(values)), values, 0.62, color=[_DECIDED, *["#b9c3d0"] * (len(values) - 1)])
-    for row, value in enumerate(values):
-        axes.text(value + 0.03, row, f"{value:.1%}", va="center", fontsize=9, color=_DECIDED if row == 0 else _FAINT)
+    bars = axes.barh(range(len(values)), values, 0.62, color=[_DECIDED, *["#b9c3d0"] * (len(values) - 1)])
+    first, *_ = axes.bar_label(bars, fmt="{:.1%}", padding=4, fontsize=9, color=_FAINT)
+    first.set_color(_DECIDED)
     axes.set_xlim(0.0, 1.35)
     axes.set_xticks([])
     axes.set_title("mean", loc="left", fontsize=9, color=_FAINT)
