@@ -14,26 +14,15 @@ from tfrecords.log_mel_spec import LogMelSpec
 
 
 class LogMelBlock(NamedTuple):
-    """Neighbouring chunks of a file.
+    """Neighbouring chunks of a file; there may be none."""
 
-    Attributes:
-        log_mels: (n_chunks, n_mels, n_frames) float32; there may be none.
-        starts: Where the chunks begin in the file, in samples, (n_chunks,) int64.
-        n_samples: Length of the file as far as it is decoded, in samples.
-    """
-
-    log_mels: NDArray[np.float32]
-    starts: NDArray[np.int64]
-    n_samples: int
+    log_mels: NDArray[np.float32]  # (n_chunks, n_mels, n_frames)
+    starts: NDArray[np.int64]  # (n_chunks,), where they begin in the file, in samples
+    n_samples: int  # length of the file as far as it is decoded
 
 
 def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, wanted: NDArray[np.int64] | None = None) -> Iterator[LogMelBlock]:
-    """Decodes a file to log-mels.
-
-    Args:
-        file: Open for reading; a file on a disk, or BytesIO.
-        spec: The front end.
-        wanted: Rising indices of the candidate chunks that are asked for; None for all.
+    """Decodes a file to log-mels of all candidate chunks, or of those whose rising indices are `wanted`.
 
     Yields:
         Blocks in the order of time; the last one tells the file's length.

@@ -56,11 +56,7 @@ class Predictor:
             raise UsageError(f"{saved_model} is no whole model that train.py exported: {reason}") from error
 
     def predict(self, file: bytes | BinaryIO, *, n_chunks: int | None = None) -> Prediction:
-        """Classifies a file.
-
-        Args:
-            file: Of any format that the pipeline reads: its bytes, or open for reading.
-            n_chunks: How many of its candidate chunks are asked for, spread evenly; None for all.
+        """Classifies a file of any format that the pipeline reads by its candidate chunks, or by `n_chunks`, spread evenly.
 
         Raises:
             UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged.

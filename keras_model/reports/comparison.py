@@ -102,11 +102,7 @@ def of_run(metrics: Mapping[str, Any]) -> Comparison:
 
 
 def of_summary(summary: Mapping[str, Any]) -> dict[str, Comparison]:
-    """The paper's tables, without and with batch normalisation, of which a summary has networks; by a name for files.
-
-    Args:
-        summary: What `summarise` returns.
-    """
+    """The paper's tables, without and with batch normalisation, of which a summary has networks; by a name for files."""
     tables = {}
     for batchnorm, title in ((False, "Without batch normalisation"), (True, "With batch normalisation")):
         networks = {name: network for name, network in summary["networks"].items() if network["batchnorm"] == batchnorm}

@@ -78,11 +78,6 @@ def choose_chunks(n_chunks: int) -> list[int]:
 def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> dict[str, list[ShownTrack]]:
     """The tracks to show, with the log-mels of their chunks; no more of the test split is in memory than these.
 
-    Args:
-        metrics: What `metrics.json` holds.
-        data: Folder of the dataset that the network was tested on.
-        manifest: Its manifest.
-
     Raises:
         DatasetError: If the dataset's records are not those that the network was tested on.
         ValueError: If a shard is damaged.

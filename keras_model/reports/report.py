@@ -26,16 +26,9 @@ from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
 
 
 def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manifest: Manifest) -> Path:
-    """Draws the figures of a run and writes its report.
+    """Draws the figures of a run and writes its report into its folder.
 
-    Args:
-        metrics: What `metrics.json` holds.
-        folder: The run's.
-        data: Folder of the dataset, for the spectrograms of some test tracks. If it cannot be read any more, the report says so.
-        manifest: Its manifest.
-
-    Returns:
-        The path of the report.
+    Where the dataset in `data` cannot be read any more, the report has no spectrograms, and says so.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
@@ -72,14 +65,7 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
 
 
 def write_summary(summary: Mapping[str, Any], *, folder: Path) -> Path:
-    """Writes the report of several runs, and last `summary.json`.
-
-    Args:
-        summary: What `summarise` returns.
-        folder: Where to write; made where it is missing.
-
-    Returns:
-        The path of the report.
+    """Writes the report of several runs, of which `summarise` gave the summary, and last `summary.json`.
 
     Raises:
         OSError: If a file cannot be written.

@@ -27,10 +27,7 @@ def kind_of(groups: Groups) -> str:
 
 
 def summarise(groups: Groups) -> dict[str, Any]:
-    """Summarises finished runs.
-
-    Args:
-        groups: What `metrics.json` holds of each run, by the name of the network that tables give.
+    """Summarises finished runs: what `metrics.json` holds of each, by the name of the network that tables give.
 
     Returns:
         What `summary.json` holds. Accuracies in 0..1; `std` is the sample standard deviation (n − 1), None for one run. For each

@@ -61,13 +61,7 @@ def wav_bytes(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
 
 
 def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_wanted: int | None = None) -> dict[str, Any]:
-    """Reloads a SavedModel and compares it.
-
-    Args:
-        saved: Its folder.
-        model: The network that was exported.
-        front_end: Its front end.
-        n_wanted: How many chunks of a track it classifies; None for all.
+    """Reloads a SavedModel and compares it with the network that was exported, and with its front end in the pipeline.
 
     Returns:
         For each comparison the largest difference and what it may be.

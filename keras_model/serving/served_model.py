@@ -22,7 +22,7 @@ _NOT_FINITE = "holds values that are NaN or infinite, or too large"
 
 
 class ServedModel(tf.Module):
-    """A network together with its front end, in stock TensorFlow operations alone.
+    """A network, (batch, n_mels, n_frames, 1) to (batch, n_genres), and its front end, in stock TensorFlow operations alone.
 
     In every signature all inputs and outputs have the batch as their first dimension, and what one item gets does not depend on
     the others: an item that cannot be classified has an `error`, no genre, and zeros for probabilities.
@@ -37,14 +37,6 @@ class ServedModel(tf.Module):
     def __init__(
         self, model: keras.Model, front_end: FrontEnd, *, assets: tuple[Path, ...] = (), n_wanted: int | None = None
     ) -> None:
-        """Makes the module.
-
-        Args:
-            model: From (batch, n_mels, n_frames, 1) to probabilities (batch, n_genres).
-            front_end: Of the dataset that the network was trained on.
-            assets: Files.
-            n_wanted: How many chunks of a track are classified, spread evenly over it; None for all candidates.
-        """
         super().__init__()
         self.weights = [weight.value for weight in model.weights]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
@@ -98,15 +90,9 @@ class ServedModel(tf.Module):
         )
 
     def classify_waveform(self, waveform: tf.Tensor, n_samples: tf.Tensor, sample_rate: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Waveforms to decisions, one row each, by their candidate chunks.
+        """Waveforms (batch, samples) float32 in ±1, mono, to what `classify_audio` returns.
 
-        Args:
-            waveform: (batch, samples) float32 in ±1, mono; what lies beyond an item's own samples is not looked at.
-            n_samples: (batch,) int32, number of samples of each item.
-            sample_rate: (batch,) int32, in Hz.
-
-        Returns:
-            As of `classify_audio`.
+        What lies beyond an item's own `n_samples` is not looked at; they and the sample rates, in Hz, are (batch,) int32.
         """
         longest = tf.shape(waveform)[1]
 

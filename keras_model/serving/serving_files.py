@@ -54,12 +54,9 @@ def write_serving_files(folder: Path) -> None:
 
 
 def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
-    """Writes a request for each signature, which TF Serving sends a version first: a graph's first answer takes seconds.
+    """Writes a request for each signature into a version's `assets.extra`; `name` is the model's.
 
-    Args:
-        folder: `assets.extra` of the version.
-        front_end: Of the model.
-        name: Of the model.
+    TF Serving sends them before it takes others, for a graph's first answer takes seconds.
     """
     import numpy as np  # the command line asks for names before any of these is loaded
     import tensorflow as tf
