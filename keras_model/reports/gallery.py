@@ -33,18 +33,6 @@ class ShownChunk(NamedTuple):
     log_mel: NDArray[np.float32]  # (n_mels, n_frames)
 
 
-class ShownTrack(NamedTuple):
-    """A track of `metrics.json`, the genres that its chunks voted for, most votes first, and some chunks in the order of time."""
-
-    track_id: str
-    genre: str
-    maximum: str
-    majority: str
-    probability: float
-    votes: list[tuple[str, int]]
-    chunks: list[ShownChunk]
-
-
 def choose_tracks(tracks: Mapping[str, Mapping[str, Any]], genres: Sequence[str]) -> dict[str, list[str]]:
     """The ids of the tracks to show: of each kind those the network was surest of, each genre's surest before any genre's second.
 
@@ -75,8 +63,10 @@ def choose_chunks(n_chunks: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, n_chunks - 1, min(n_chunks, _CHUNKS))})
 
 
-def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> dict[str, list[ShownTrack]]:
-    """The tracks to show, with the log-mels of their chunks; no more of the test split is in memory than these.
+def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> dict[str, dict[str, list[ShownChunk]]]:
+    """Of each kind the tracks to show, by id, with some of their chunks in the order of time.
+
+    No more of the test split is in memory than these.
 
     Raises:
         DatasetError: If the dataset's records are not those that the network was tested on.
@@ -106,14 +96,5 @@ def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> di
                 log_mel=record.log_mel,
             )
         )
-    return {kind: [_shown(one, tracks[one], genres, chunks[one]) for one in track_ids] for kind, track_ids in chosen.items()}
-
-
-def _shown(track_id: str, track: Mapping[str, Any], genres: Sequence[str], chunks: Sequence[ShownChunk]) -> ShownTrack:
-    votes = sorted(zip(genres, track["votes"], strict=True), key=lambda entry: -entry[1])
-    return ShownTrack(
-        track_id=track_id,
-        votes=[(genre, n_chunks) for genre, n_chunks in votes if n_chunks],
-        chunks=sorted(chunks, key=lambda chunk: chunk.candidate),
-        **{key: track[key] for key in ("genre", "maximum", "majority", "probability")},
-    )
+    in_time = {track_id: sorted(shown, key=lambda chunk: chunk.candidate) for track_id, shown in chunks.items()}
+    return {kind: {track_id: in_time[track_id] for track_id in track_ids} for kind, track_ids in chosen.items()}

@@ -16,7 +16,7 @@ from keras_model.reports.figures import (
     loss_curves,
     mean_curves,
 )
-from keras_model.reports.gallery import KINDS, ShownTrack, gallery
+from keras_model.reports.gallery import KINDS, ShownChunk, gallery
 from keras_model.reports.published import ACCURACIES, SOURCES
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
 from tfrecords.corpus import CorpusInfo
@@ -43,13 +43,13 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
         for genre, values in final["per_genre"].items()
     }
     genre_bars(per_genre, figures / "genres.png", title=title)
-    shown: dict[str, list[ShownTrack]] = {}
+    shown: dict[str, dict[str, list[ShownChunk]]] = {}
     problem = ""
     try:
         shown = gallery(metrics, data=data, manifest=manifest)
     except (OSError, ValueError) as error:  # a dataset that was changed during a long training must not cost the report
         problem = str(error)
-    scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for track in tracks for chunk in track.chunks])
+    scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for chunks in tracks.values() for chunk in chunks])
     return _write_page(
         folder,
         "report.html",
