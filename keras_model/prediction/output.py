@@ -28,19 +28,12 @@ def encodable(text: str) -> str:
 
 @dataclass(kw_only=True)
 class PredictionWriter(ABC):
-    """Prints the predictions of many files; each format is a subclass.
-
-    Attributes:
-        stream: What is printed to.
-        program: Stands before each failure.
-        synthetic: Whether the model was trained on synthetic audio; None where it is not known.
-        top: How many of the ranked genres a person is shown; None for all.
-    """
+    """Prints the predictions of many files; each format is a subclass."""
 
     stream: TextIO
-    program: str
-    synthetic: bool | None = None
-    top: int | None = None
+    program: str  # stands before each failure
+    synthetic: bool | None = None  # whether the model was trained on synthetic audio; None where it is not known
+    top: int | None = None  # how many of the ranked genres a person is shown; None for all
 
     @abstractmethod
     def write(self, name: str, prediction: Prediction) -> None:

@@ -4,6 +4,7 @@ import io
 import textwrap
 import warnings
 from datetime import timedelta
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from keras_model.front_end import FrontEnd
 from keras_model.prediction.track import Prediction
+from keras_model.run_folder import write_whole
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 9.0
@@ -24,18 +27,16 @@ _FAINT = "#777d88"
 _DECIDED = "#c8553d"
 
 
-def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, note: str = "") -> bytes:
-    """Draws the probability of each genre over time, the most probable genre at the top, and their means beside it, as a PNG.
+def write_timeline(path: Path, prediction: Prediction, *, name: str, front_end: FrontEnd) -> None:
+    """Draws the probability of each genre over the time of a file of this name, the most probable at the top, and their means.
 
-    Args:
-        prediction: What was found in the file.
-        name: Of the file, for the title.
-        chunk_seconds: Length of a chunk.
-        note: What is said under the title.
+    Raises:
+        OSError: If the picture cannot be written.
     """
+    note = "model trained on SYNTHETIC audio" if front_end.corpus.synthetic else ""
     ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
     probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
-    probabilities, edges = _averaged(probabilities, _edges(prediction, chunk_seconds))
+    probabilities, edges = _averaged(probabilities, _edges(prediction, front_end.spec.min_seconds(1)))
     with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file may be named in any script
         figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(ranked) + 1.9), layout="constrained")
@@ -54,7 +55,7 @@ def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, not
         bar.set_label("probability", fontsize=9, color=_FAINT)
         picture = io.BytesIO()
         figure.savefig(picture, format="png")
-    return picture.getvalue()
+    write_whole(path, picture.getvalue())
 
 
 def _edges(prediction: Prediction, chunk_seconds: float) -> NDArray[np.float64]:

@@ -17,7 +17,6 @@ from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 5.2
 _TRAIN_LOOK = {"color": "#777d88"}
-_SPLITS = {"val": "validation", "test": "test"}
 # Colour, marker and line of each accuracy: told apart without colours, too.
 _LOOKS = {
     "raw": {"color": "#2f6db3", "marker": "o", "linestyle": "-"},
@@ -59,10 +58,10 @@ def _curve_axes(path: Path, *, title: str) -> Iterator[Axes]:
 def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Accuracy of each epoch on the train split, and after it the three on the split that was evaluated."""
     with _curve_axes(path, title=title) as axes:
-        _curve(axes, _values(metrics, "accuracy"), label="train, raw", look=_TRAIN_LOOK)
+        _curve(axes, [logs["accuracy"] for logs in metrics["epochs"]], label="train, raw", look=_TRAIN_LOOK)
         for name, look in _LOOKS.items():
-            if key := _evaluated(metrics, name):
-                _curve(axes, _values(metrics, key), label=f"{_SPLITS[key.split('_')[0]]}, {_TITLES[name]}", look=look)
+            split, values = _evaluated(metrics, name)
+            _curve(axes, values, label=f"{split}, {_TITLES[name]}", look=look)
         axes.set_ylabel("accuracy")
         axes.set_ylim(0.0, 1.02)
 
@@ -70,9 +69,9 @@ def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") 
 def loss_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Cross-entropy likewise, without the penalty on the weights, so that train and test compare."""
     with _curve_axes(path, title=title) as axes:
-        _curve(axes, _values(metrics, "cross_entropy"), label="train", look=_TRAIN_LOOK)
-        if key := _evaluated(metrics, "cross_entropy"):
-            _curve(axes, _values(metrics, key), label=_SPLITS[key.split("_")[0]], look=_LOOKS["raw"])
+        _curve(axes, [logs["cross_entropy"] for logs in metrics["epochs"]], label="train", look=_TRAIN_LOOK)
+        split, values = _evaluated(metrics, "cross_entropy")
+        _curve(axes, values, label=split, look=_LOOKS["raw"])
         axes.set_ylabel("cross-entropy (nats)")
         axes.set_ylim(bottom=0.0)
 
@@ -117,14 +116,12 @@ def genre_bars(per_genre: Mapping[str, Mapping[str, Estimate]], path: Path, *, t
         axes.figure.legend(loc="outside upper center", ncols=3, fontsize=9, columnspacing=1.2, handlelength=1.6)
 
 
-def _values(metrics: Mapping[str, Any], key: str) -> list[float]:
-    return [logs[key] for logs in metrics["epochs"]]
-
-
-def _evaluated(metrics: Mapping[str, Any], name: str) -> str | None:
-    """The key of what was measured after each epoch: on the validation split where there is one, else on the test split."""
-    keys = (f"val_{'accuracy' if name == 'raw' else name}", f"test_{name}")
-    return next((key for key in keys if key in metrics["epochs"][-1]), None)
+def _evaluated(metrics: Mapping[str, Any], name: str) -> tuple[str, list[float]]:
+    """What was measured after each epoch: on the validation split where there is one, else on the test split."""
+    epochs = metrics["epochs"]
+    if f"test_{name}" in epochs[-1]:
+        return "test", [logs[f"test_{name}"] for logs in epochs]
+    return "validation", [logs[f"val_{'accuracy' if name == 'raw' else name}"] for logs in epochs]
 
 
 def _curve(axes: Axes, values: Sequence[float], *, label: str, look: Mapping[str, Any]) -> None:

@@ -45,7 +45,6 @@ def summarise(groups: Groups) -> dict[str, Any]:
     return {
         "kind": kind_of(groups),
         "corpus": first["corpus"],
-        "is_gtzan": is_gtzan(first),
         "preset": first["dataset"]["preset"],
         "genres": list(first["dataset"]["genres"]),
         "split": split,

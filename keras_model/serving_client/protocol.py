@@ -43,19 +43,12 @@ class UnusableServerError(UsageError):
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a model is served.
+    """Where a model is served."""
 
-    Attributes:
-        url: http(s)://host[:port][/path], TensorFlow Serving's REST, or grpc://host[:port].
-        model: Its name there.
-        version: None for the server's newest.
-        timeout_seconds: How long one attempt may take; over REST, how long the server may say nothing.
-    """
-
-    url: str
+    url: str  # http(s)://host[:port][/path], TensorFlow Serving's REST, or grpc://host[:port]
     model: str = "genres"
-    version: int | None = None
-    timeout_seconds: float = 60.0
+    version: int | None = None  # the server's newest
+    timeout_seconds: float = 60.0  # for one attempt; over REST, for the server to say nothing
 
     def __post_init__(self) -> None:
         try:
