@@ -11,9 +11,8 @@ import numpy as np
 import soundfile
 
 from keras_model.argument_types import positive, whole
-from keras_model.prediction.command import add_shared_arguments, exit_status, reason_of
 from keras_model.prediction.files import find_audio_files
-from keras_model.prediction.output import BarWriter, PredictionWriter
+from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, exit_status, reason_of
 from keras_model.serving_client.protocol import Address, ServingError, answered_prediction, ask_patiently
 from tfrecords.audio import Sound, UnusableAudioError
 from tfrecords.command import CommandParser

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import pytest
 
 from keras_model import predict
-from keras_model.prediction.command import exit_status
 from keras_model.prediction.files import AudioFile, find_audio_files, timeline_paths
+from keras_model.prediction.output import exit_status
 from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
 from tests.predicting import SamePredictor, write_song

@@ -1,16 +1,23 @@
-"""Predictions as text: bars for a person, JSON or CSV for a program; failures as one line each on standard error."""
+"""What `predict` and `client` share: their arguments, predictions as text, failures in a line each, and how they end."""
 
+import argparse
 import csv
+import io
 import json
+import os
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from keras_model.argument_types import whole
 from keras_model.prediction.track import Prediction
+from tfrecords.errors import UsageError
 
+_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+_CLOSED_PIPE = 141  # likewise, that had no reader any more
 _BAR_CHARACTERS = 40
 # What would break a line, colour the terminal or turn the text round.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -127,3 +134,49 @@ class CsvWriter(PredictionWriter):
         # Line breaks in a name are quoted; bytes that are not UTF-8 could not be printed at all.
         csv.writer(self.stream, lineterminator="\n").writerow((encodable(name), *values))
         self.stream.flush()
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what is to be classified, and how it is printed: `paths`, `writer` (None for bars) and `top`."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="audio file (WAV, AU, FLAC, OGG, Opus, MP3, AIFF, CAF), folder of such files, or - for standard input",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", dest="writer", action="store_const", const=JsonWriter, help="print a JSON object per file and line"
+    )
+    form.add_argument("--csv", dest="writer", action="store_const", const=CsvWriter, help="print a table, a row per file")
+    parser.add_argument("--top", type=whole(1), metavar="K", help="show the bars of the K most probable genres only")
+
+
+def exit_status(program: str, classify: Callable[[], int]) -> int:
+    """Runs a command line whose options are read; how it fails is one line on standard error.
+
+    Returns:
+        What `classify` returns; 2 for a UsageError, 130 for Ctrl-C, 141 where nobody reads the output.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by 2>&-; the next file to be opened would get its number
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # lives as long as the program
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have characters that a terminal has not
+    try:
+        return classify()
+    except UsageError as error:
+        print(f"{program}: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the results has what they wanted. Python flushes once more at its end, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file has no genre, without its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
