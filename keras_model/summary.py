@@ -53,14 +53,10 @@ def by_network(runs: Sequence[Path]) -> Mapping[str, list[dict[str, Any]]]:
     """The metrics of finished runs, by the name of their networks, and of their recipes where those are not the paper's.
 
     Raises:
-        UsageError: If a folder holds no finished run, or is named twice.
+        UsageError: If a folder holds no finished run.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
-    seen = set()
     for run in runs:
-        if run.resolve() in seen:
-            raise UsageError(f"{run} is named twice")
-        seen.add(run.resolve())
         metrics = read_metrics(run)
         title, recipe = network_title(metrics["model"]["name"]), metrics["options"].get("recipe", PAPER)
         groups.setdefault(title if recipe == PAPER else f"{title}, recipe {recipe}", []).append(metrics)

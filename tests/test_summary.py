@@ -278,7 +278,7 @@ def test_the_command_refuses_in_one_line(groups: Groups, tmp_path: Path, capsys:
         ([*runs, str(tmp_path / "list")], "metrics.json is damaged, or of another version: it lacks corpus, final"),
         ([*runs, str(tmp_path / "older")], "it lacks corpus, epochs"),
         ([*runs, other_run], f"{other_run} is of another dataset (fingerprint ffffffffffffffff) than {runs[0]}"),
-        ([*runs, runs[0]], f"{runs[0]} is named twice"),
+        ([*runs, runs[0]], f"{runs[0]} and {runs[0]} have the same seed, 0"),
     )
     for arguments, message in cases:
         assert summary.main([*arguments, "--output", str(tmp_path / "sum")]) == 2

@@ -29,11 +29,7 @@ _MOST_THREADS = 4  # each holds a block of a file, and what the network makes of
 
 
 class Predictor:
-    """An exported model, loaded.
-
-    Attributes:
-        front_end: Spec, genres and corpus of the data that it was trained on.
-    """
+    """An exported model, loaded; its `front_end` tells spec, genres and corpus of what it was trained on."""
 
     def __init__(self, saved_model: Any, front_end: FrontEnd) -> None:
         self._saved_model = saved_model

@@ -46,8 +46,7 @@ def write_timeline(path: Path, prediction: Prediction, *, name: str, front_end: 
         mesh = heat.pcolormesh(
             edges, np.arange(len(ranked) + 1) - 0.5, probabilities.T, cmap=_COLOURS, vmin=0.0, vmax=1.0, rasterized=True
         )
-        _time_axis(heat, edges)
-        _genre_axis(heat, [genre for genre, _ in prediction.ranked])
+        _time_and_genres(heat, edges, [genre for genre, _ in prediction.ranked])
         _means(means, prediction)
         bar = figure.colorbar(mesh, ax=means, aspect=24, shrink=0.9, format=lambda value, _: f"{value:.0%}")
         bar.outline.set_visible(False)
@@ -83,15 +82,12 @@ def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
     axes.set_title(f"{chunks} · {note}" if note else chunks, loc="left", fontsize=9, color=_FAINT)
 
 
-def _time_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
+def _time_and_genres(axes: Axes, edges: NDArray[np.float64], genres: list[str]) -> None:
     axes.set_xlim(0.0, edges[-1])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 1.5, 3, 6, 10], integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(lambda seconds, _: str(timedelta(seconds=int(seconds))).removeprefix("0:"))
     axes.set_xlabel("time", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
-
-
-def _genre_axis(axes: Axes, genres: list[str]) -> None:
     axes.set_yticks(range(len(genres)), genres, fontsize=10, color=_INK)
     axes.set_ylim(len(genres) - 0.5, -0.5)
     axes.get_yticklabels()[0].set(color=_DECIDED, fontweight="bold")

@@ -25,7 +25,6 @@ _LOOKS = {
 }
 _TITLES = {"raw": "raw", "maximum": "maximum probability", "majority": "majority vote"}
 _MARKERS = 10
-_FRAME = {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}
 
 
 @contextmanager
@@ -81,7 +80,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
     matrix = np.asarray(counts, dtype=np.float64)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1.0)
     size = max(_WIDTH_INCHES, 0.36 * len(genres) + 1.6)
-    with _new_axes(path, title=title, width=size, height=size, **_FRAME) as axes:
+    frame = {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}
+    with _new_axes(path, title=title, width=size, height=size, **frame) as axes:
         axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
         axes.set_xticks(range(len(genres)), genres, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(genres)), genres)

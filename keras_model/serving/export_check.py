@@ -31,8 +31,6 @@ _OTHER_RATES_HZ = (44100, 48000)
 NEIGHBOUR_TOLERANCE = 1e-6
 _TRACK_SECONDS = 2.5
 
-Answer = Mapping[str, tf.Tensor]
-
 
 def check_signals(spec: LogMelSpec) -> NDArray[np.float32]:
     """Chunks that show a front end's differences, (5, chunk_samples): a tone, a sweep, noise loud and faint, silence."""
@@ -130,7 +128,7 @@ def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_want
     return results
 
 
-def check_decisions(answer: Answer, expected: Sequence[Prediction], tolerance: float, rate: int) -> None:
+def check_decisions(answer: Mapping[str, tf.Tensor], expected: Sequence[Prediction], tolerance: float, rate: int) -> None:
     """Decisions must be the same, but where what decides is nearer to a tie than the probabilities need be to each other."""
     served = {name: answer[name].numpy() for name in ("genre", "genre_majority", "n_chunks", "votes")}
     for row, one in enumerate(expected):

@@ -28,9 +28,6 @@ class ServedModel(tf.Module):
     the others: an item that cannot be classified has an `error`, no genre, and zeros for probabilities.
 
     Attributes:
-        weights: The network's weights, as TensorFlow's variables. Not the Keras model itself: tracked through it, they are saved
-            in a way that only Python can restore, and TF Serving cannot.
-        assets: The files that travel in the SavedModel's `assets/`.
         log_mel: The served features: chunks (n_chunks, chunk_samples) float32 in ±1 to log-mels (n_chunks, n_mels, n_frames).
     """
 
@@ -38,6 +35,7 @@ class ServedModel(tf.Module):
         self, model: keras.Model, front_end: FrontEnd, *, assets: tuple[Path, ...] = (), n_wanted: int | None = None
     ) -> None:
         super().__init__()
+        # Not the Keras model itself: tracked through it, they are saved in a way that only Python can restore.
         self.weights = [weight.value for weight in model.weights]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
         self._spec = spec = front_end.spec

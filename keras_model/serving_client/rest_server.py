@@ -45,10 +45,7 @@ class RestServer:
             self._session.auth = user_and_password
 
     def ask(self, wav: bytes) -> Outputs:
-        """Sends a WAV file once.
-
-        Returns:
-            The outputs of signature `classify_audio` for this file, without the batch's dimension; strings as str.
+        """The outputs of signature `classify_audio` for a WAV file, sent once, without the batch's dimension.
 
         Raises:
             TransientError: If another attempt may fare better.
