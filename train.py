@@ -29,7 +29,9 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
     Raises:
         UsageError: If a run cannot be resumed, or not like that.
     """
-    parser = CommandParser(description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = CommandParser(
+        prog="train.py", description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the dataset")
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")

@@ -38,7 +38,12 @@ def augmentation(full: Augmentation) -> Augmentation:
 
 
 def shallow(
-    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None
+    options: TrainOptions,
+    *,
+    shape: tuple[int, int],
+    n_genres: int,
+    standardization: Mapping[str, Any] | None,
+    synchronized: bool,
 ) -> "keras.Model":
     """The network, for `fit`: kernels 5×11 and 11×10, poolings 1×10 and 10×1, all else as `shallow` has it."""
     import keras
@@ -46,7 +51,7 @@ def shallow(
     from keras_model.networks.blocks import convolution_block, genre_probabilities, hidden, joined, log_mel_input
 
     settings = options.network
-    parts: dict[str, Any] = {"batchnorm": settings.batchnorm, "l1": settings.l1, "synchronized": options.sync_batchnorm}
+    parts: dict[str, Any] = {"batchnorm": settings.batchnorm, "l1": settings.l1, "synchronized": synchronized}
     inputs, x = log_mel_input(shape, standardization)
     time = convolution_block(x, 16, (5, 11), (1, 10), name="time", **parts)
     frequency = convolution_block(x, 16, (11, 10), (10, 1), name="frequency", **parts)

@@ -19,7 +19,7 @@ def main() -> None:
     """Prints samples per second; random log-mels of preset paper's shape."""
     load_tensorflow()
     from benchmarks.timing import median_seconds
-    from keras_model.data.split_data import SplitData, made_ahead
+    from keras_model.data.split_data import Augment, SplitData
     from keras_model.training.augmentation import Augmentation, SpecMasks
     from keras_model.training.batch_augmentation import augmenter
     from tfrecords.framing import frame
@@ -59,16 +59,15 @@ def main() -> None:
             cached=None,
         )
         every = Augmentation(masks=SpecMasks(), mixup=0.2, random_crop=4)
-        augment = augmenter(every, seed=0, spec=spec, fill=11.5)
+        augmented = augmenter(every, seed=0, spec=spec, fill=11.5)
         print(f"Samples per second, batch {_BATCH_SIZE}")
         for name, split in (("from memory", cached), ("from shards", streamed)):
-            for described, function in (("", None), (", all augmentations", augment)):
+            for described, augment in (("", None), (", all augmentations", augmented)):
 
-                def consume(split: SplitData = split, function: object = function) -> None:
-                    batches = split.training_batches(batch_size=_BATCH_SIZE, n_genres=10, seed=0, epoch=1)
-                    if callable(function):
-                        batches = function(batches, epoch=1, first_step=0)
-                    for _ in made_ahead(batches):
+                def consume(split: SplitData = split, augment: Augment | None = augment) -> None:
+                    for _ in split.training_batches(
+                        batch_size=_BATCH_SIZE, n_genres=10, seed=0, first_epoch=1, n_epochs=2, augment=augment
+                    ):
                         pass
 
                 print(f"  {name + described:34}{_N_RECORDS / median_seconds(consume, runs=3):9.0f}", flush=True)

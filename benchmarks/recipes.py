@@ -73,7 +73,8 @@ STAGES = {
 
 def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str, int], fold: int, halved: bool) -> dict[str, Any]:
     """Trains on all folds but one and tests on that one: which of its tracks are right, in the order of their ids."""
-    from keras_model.training.batch_augmentation import augmenter, train_mean
+    from keras_model.data.train_and_test import train_mean
+    from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.fit import build_model, fit
 
     spec, build, augmentation = SPEC, build_model, options.augmentation
@@ -93,7 +94,6 @@ def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str,
         build=build,
         standardization=standardization,
         augment=augmenter(augmentation, seed=options.seed, spec=spec, fill=fill),
-        show_progress=False,
         test_every_epoch=False,
     )
     evaluation = trained.evaluation

@@ -4,7 +4,9 @@ Command line: `python -m keras_model.export RUN --to DIR` exports any finished r
 """
 
 import argparse
+import fcntl
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,8 +17,10 @@ from typing import TYPE_CHECKING
 
 from keras_model.argument_types import folder, whole
 from keras_model.front_end import FrontEnd
+from keras_model.networks.settings import IMPLEMENTATIONS
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
+from tfrecords.command import CommandParser
 from tfrecords.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -58,7 +62,8 @@ def export_model(
                 path.chmod(0o755)  # TF Serving runs as another user
         with _unpublished(versions) as unpublished:
             saved = _write(model, front_end, unpublished, name=name, n_wanted=n_wanted)
-            version = _publish(saved, versions)
+            version = _next_version(versions)
+            saved.rename(version)  # last and at once: TF Serving polls the folder for versions
         write_serving_files(folder)
     except OSError as error:
         raise ExportError(f"the export folder {versions} cannot be written: {error.strerror}") from error
@@ -99,33 +104,30 @@ def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str
     return saved
 
 
-def _publish(saved: Path, versions: Path) -> Path:
-    """Gives a SavedModel the next number, last and at once: TF Serving polls the folder for versions."""
-    while True:
-        number = 1 + max((int(path.name) for path in versions.iterdir() if path.name.isdecimal()), default=0)
-        version = versions / str(number)
-        try:
-            saved.rename(version)
-        except OSError:
-            if not version.exists():
-                raise
-        else:
-            return version
+def _next_version(versions: Path) -> Path:
+    return versions / str(1 + max((int(path.name) for path in versions.iterdir() if path.name.isdecimal()), default=0))
 
 
 @contextmanager
-def _unpublished(folder: Path) -> Iterator[Path]:
-    """A temporary folder in `folder`, whose name TF Serving passes over."""
-    path = Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
+def _unpublished(versions: Path) -> Iterator[Path]:
+    """A temporary folder whose name TF Serving passes over; one process at a time has one, and removes those of dead ones."""
+    lock = os.open(versions, os.O_RDONLY)
     try:
-        yield path
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in versions.glob(".export-*"):
+            shutil.rmtree(left)
+        path = Path(tempfile.mkdtemp(prefix=".export-", dir=versions))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
     finally:
-        shutil.rmtree(path)
+        os.close(lock)
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m keras_model.export",
         description="Exports a finished run for TF Serving, as the next version of a model, and to ONNX and LiteRT.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -137,6 +139,12 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         "--format", nargs="+", choices=FORMATS, default=["saved-model"], metavar="FORMAT", help=", ".join(FORMATS)
     )
     parser.add_argument("--chunks", type=whole(1), metavar="N", help="chunks of a track that are classified; all where not given")
+    parser.add_argument(
+        "--convolution",
+        choices=IMPLEMENTATIONS,
+        default="auto",
+        help="what computes the first convolutions of the SavedModel: as for train.py; auto looks at this machine",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
     return parser.parse_args(arguments)
 
@@ -159,7 +167,7 @@ def main(arguments: list[str]) -> int:
         load_tensorflow(verbose=options.verbose)
         from keras_model.training.fit import load_model
 
-        model = load_model(options.run / MODEL_FILE)
+        model = load_model(options.run / MODEL_FILE, options.convolution)
         for form in dict.fromkeys(options.format):
             if form == "saved-model":
                 path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)

@@ -164,7 +164,7 @@ def _write(record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained:
     trained.model.save(output / MODEL_FILE)
     front_end = FrontEnd.of(manifest)
     (output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
-    tracks = [{key: track[key] for key in ("track_id", "audio_blake3", "split")} for track in data.seen]  # type: ignore[literal-required]
+    tracks = [{key: track[key] for key in ("track_id", "audio_blake3", "split")} for track in data.seen]
     write_whole(output / TRACKS_FILE, json.dumps(tracks, indent=0).encode())
     metrics = _metrics(options, manifest, data, trained)
     write_whole(output / METRICS_FILE, json.dumps(metrics, indent=1, allow_nan=False).encode() + b"\n")

@@ -147,5 +147,5 @@ def test_training_reads_the_records(write_corpus: WriteCorpus, tmp_path: Path, c
     manifest = build(write_corpus(), tmp_path / "out", augment=AUGMENT).manifest
     split = load_split(tmp_path / "out", manifest, "train", cache_bytes=cache_bytes)
     assert len(split.labels) == len(split.track_ids) == split.n_records == 252
-    batches = split.training_batches(batch_size=64, n_genres=3, seed=0, epoch=0)
-    assert sum(len(labels) for _, labels in batches) == 252
+    batches = split.training_batches(batch_size=64, n_genres=3, seed=0, n_epochs=1)
+    assert sum(len(labels) for _, labels, _ in batches) == 252

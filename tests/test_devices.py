@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_two_and_four_replicas_train_as_one(tmp_path: Path) -> None:
         ({"batch_size": 64}, 51, "--batch-size must be a multiple of 2, and the train split have as many records, got 64 and 51"),
     ],
 )
-def test_what_several_devices_cannot_train_is_refused(options: dict[str, int], n_records: int, message: str) -> None:
+def test_what_several_devices_cannot_train_is_refused(options: dict[str, Any], n_records: int, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         _check_devices(TrainOptions(**options), 2, noise(n_records))
     assert message in str(caught.value)

@@ -16,10 +16,12 @@ ALLOWED = {
 # Of keras_model's own packages, which others each may import.
 ALLOWED_WITHIN: dict[str, set[str]] = {
     "networks": set(),
-    "training": {"networks"},
+    "data": set(),
+    "evaluation": {"data"},
+    "training": {"networks", "data", "evaluation"},
     "reports": set(),
-    "prediction": set(),
-    "serving": {"prediction"},
+    "prediction": {"evaluation"},
+    "serving": {"prediction", "evaluation"},
     "serving_client": {"prediction"},
 }
 

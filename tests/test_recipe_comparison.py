@@ -70,7 +70,8 @@ def test_half_the_size() -> None:
     assert halved[1, 3, 7] == np.mean([full[1, 6, 14], full[1, 6, 15], full[1, 7, 14], full[1, 7, 15]])
     masked = half_size.augmentation(Augmentation(masks=SpecMasks(), mixup=0.3, random_crop=16))
     assert masked == Augmentation(masks=SpecMasks(max_bands=13), mixup=0.3, random_crop=8)
-    model = half_size.shallow(TrainOptions(batchnorm=True, dropout=0.5), shape=(40, 40), n_genres=10, standardization=None)
+    options = TrainOptions(batchnorm=True, dropout=0.5)
+    model = half_size.shallow(options, shape=(40, 40), n_genres=10, standardization=None, synchronized=False)
     assert model.get_layer("branches").output.shape == (None, 5120)
     assert model.get_layer("dropout").rate == 0.5
     assert model(halved[..., np.newaxis]).shape == (2, 10)

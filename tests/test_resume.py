@@ -10,89 +10,104 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras_model.run_options import RunOptions
 
 import train
+from keras_model.run_folder import RunRecord
 from keras_model.training.fit import load_model
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
 from tests.test_training import altered
 from tfrecords.manifest import read_dataset
 
-# A process that ends itself by SIGKILL as soon as it has made so many steps: before their checkpoint.
+# A process that ends itself by SIGKILL at the n-th call of a function, before it or within it.
 KILLED = """
-import os, signal, sys
-from keras_model.training.progress import Progress
+import importlib, os, signal, sys
 import train
+from keras_model.quiet import load_tensorflow
 
-add = Progress.add
-def add_and_die(self, rows):
-    add(self, rows)
-    if self.global_step >= int(sys.argv[1]):
+load_tensorflow()
+(module, path), n_calls, when = sys.argv[1].split(":"), int(sys.argv[2]), sys.argv[3]
+*owners, name = path.split(".")
+owner = importlib.import_module(module)
+for attribute in owners:
+    owner = getattr(owner, attribute)
+function, calls = getattr(owner, name), []
+
+def dying(*arguments, **options):
+    calls.append(None)
+    if len(calls) == n_calls:
+        if when == "after":
+            function(*arguments, **options)
+        if when == "half":
+            arguments[1].write_bytes(b"half of a file")
         os.kill(os.getpid(), signal.SIGKILL)
-Progress.add = add_and_die
-sys.exit(train.main(sys.argv[2:]))
+    return function(*arguments, **options)
+
+setattr(owner, name, dying)
+sys.exit(train.main(sys.argv[4:]))
 """
 
 
-def kill_at(step: int, *arguments: str | Path) -> None:
-    command: list[str | Path] = [sys.executable, "-c", KILLED, str(step), *arguments]
+def kill_at(function: str, n_calls: int, when: str, *arguments: str | Path) -> None:
+    command: list[str | Path] = [sys.executable, "-c", KILLED, function, str(n_calls), when, *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def checkpoints_of(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("step-*.npz"))
-
-
-def test_a_killed_run_ends_as_if_nothing_had_been(
-    dataset: Path, run: Path, metrics: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Killed in its third epoch and in its sixth, then the newest checkpoint is damaged."""
-    folder = tmp_path / "run"
-    kill_at(8, *OPTIONS, "--data", dataset, "--output", folder, "--epochs", str(EPOCHS), "--checkpoint-seconds", "0")
-    assert not (folder / "metrics.json").exists()
-    kill_at(17, "--resume", folder)
-    newest = checkpoints_of(folder)[-1]
-    data = bytearray(newest.read_bytes())
-    data[len(data) // 2] ^= 1
-    newest.write_bytes(data)
-
-    assert train.main(["--resume", str(folder)]) == 0
-    screen = capsys.readouterr().out
-    assert f"Checkpoint {newest} is damaged (its SHA-256 differs): looking for the one before" in screen
-    assert re.search(r"Resumed  after step \d of 3 of epoch [456]\n", screen)
-    resumed = json.loads((folder / "metrics.json").read_text())
-    for name in ("final", "epochs", "steps", "steps_per_epoch"):
-        assert resumed[name] == metrics[name]
+def assert_same_run(folder: Path, run: Path) -> None:
+    """Equal in all that does not tell of time or place."""
+    resumed, whole = (json.loads((path / "metrics.json").read_text()) for path in (folder, run))
+    for name in ("final", "epochs", "kept_epoch", "steps_per_epoch"):
+        assert resumed[name] == whole[name]
     assert (folder / "history.csv").read_text() == (run / "history.csv").read_text()
     assert tensorboard_points(folder) == tensorboard_points(run)
     models = [load_model(path / "model.keras").get_weights() for path in (folder, run)]
     for one, other in zip(*models, strict=True):
         np.testing.assert_array_equal(one, other)
-    states = [np.load(checkpoints_of(path)[-1]) for path in (folder, run)]
-    for name in set(states[0].files) - {"meta"}:
-        np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
 
-    assert train.main(["--resume", str(folder)]) == 0
+
+def test_a_run_that_is_killed_everywhere_ends_as_if_nothing_had_been(
+    dataset: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At its start, in steps, between and within the files of a backup, and in all that comes after the training."""
+    folder = tmp_path / "run"
+    fresh: list[str | Path] = [*OPTIONS, "--data", dataset, "--output", folder, "--epochs", str(EPOCHS)]
+    kill_at("keras_model.run:RunRecord.write", 1, "before", *fresh)
+    assert list(folder.iterdir()) == []
+    kill_at("keras_model.run:RunRecord.write", 1, "after", *fresh)  # the folder can be used by a fresh run
+    resume: list[str | Path] = ["--resume", folder]
+    kill_at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 2, "before", *resume)
+    kill_at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 8, "after", *resume)  # in the third epoch
+    kill_at("keras:Model.save_weights", 1, "half", *resume)
+    kill_at("keras_model.training.backup:write_whole", 1, "before", *resume)  # the weights are there, and not their epoch
+    kill_at("keras_model.training.backup:write_whole", 1, "after", *resume)
+    kill_at("keras_model.training.epoch_log:HistoryFile.on_epoch_end", 2, "after", *resume)
+    kill_at("keras_model.run:write_whole", 2, "before", *resume)  # after model.keras, before metrics.json
+    kill_at("keras_model.serving.served_model:ServedModel.save", 1, "after", *resume)
+    (left,) = (folder / "export" / "genres").iterdir()
+    assert left.name.startswith(".export-")
+
+    assert train.main([str(argument) for argument in resume]) == 0
+    assert "Epoch" not in capsys.readouterr().out, "all epochs were done before"
+    assert [path.name for path in (folder / "export" / "genres").iterdir()] == ["1"]
+    assert_same_run(folder, run)
+    assert train.main([str(argument) for argument in resume]) == 0
     assert f"{folder} is finished: {EPOCHS} epochs." in capsys.readouterr().out
 
 
 def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(dataset: Path, tmp_path: Path) -> None:
     every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
     rate = ("--learning-rate-warmup", "4", "--learning-rate-decay", "cosine")
-    options = [*OPTIONS, *every, *rate, "--data", str(dataset), "--epochs", "3"]
+    options = [*OPTIONS, *every, *rate, "--data", str(dataset), "--epochs", "3", "--no-export"]
     assert train.main([*options, "--output", str(tmp_path / "whole")]) == 0
-    kill_at(5, *options, "--output", tmp_path / "parts", "--checkpoint-seconds", "0")
+    kill_at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 5, "after", *options, "--output", tmp_path / "parts")
     assert train.main(["--resume", str(tmp_path / "parts")]) == 0
-    models = [load_model(tmp_path / name / "model.keras").get_weights() for name in ("whole", "parts")]
-    for one, other in zip(*models, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
-def tensorboard_points(run: Path) -> dict[str, list[tuple[int, float]]]:
+def tensorboard_points(run: Path) -> dict[str, dict[int, float]]:
+    """The value of each epoch; one that was done again has its value twice, and the same."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
@@ -100,7 +115,13 @@ def tensorboard_points(run: Path) -> dict[str, list[tuple[int, float]]]:
     events.Reload()
     names = [name for name in events.Tags()["tensors"] if name.startswith("epoch_")]
     assert {"epoch_loss", "epoch_test_maximum", "epoch_learning_rate"} <= set(names)
-    return {name: [(event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(name)] for name in names}
+    points: dict[str, dict[int, float]] = {}
+    for name in names:
+        of_name = points[name] = {}
+        for event in events.Tensors(name):
+            value = float(make_ndarray(event.tensor_proto))
+            assert of_name.setdefault(event.step, value) == value
+    return points
 
 
 @pytest.fixture
@@ -109,40 +130,14 @@ def finished(run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("export", "tensorboard", "figures")))
 
 
-def test_a_finished_run_can_be_prolonged(
-    finished: Path, metrics: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_run_can_be_prolonged(finished: Path, metrics: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["--resume", str(finished), "--epochs", str(EPOCHS + 1)]) == 0
     assert f"Epoch {EPOCHS}/" not in capsys.readouterr().out
     prolonged = json.loads((finished / "metrics.json").read_text())
     assert prolonged["epochs"][:EPOCHS] == metrics["epochs"]
     assert len(prolonged["epochs"]) == EPOCHS + 1
-    assert RunOptions.read(finished).options.epochs == EPOCHS + 1
+    assert RunRecord.read(finished).options.epochs == EPOCHS + 1
     assert (finished / "export" / "genres" / "1").is_dir(), "a run that was moved keeps to its folder"
-
-    def decaying(options: Any, total_steps: int) -> Any:
-        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, total_steps))
-
-    monkeypatch.setattr("keras_model.training.fit.build_optimizer", decaying)
-    assert train.main(["--resume", str(finished), "--epochs", str(EPOCHS + 2)]) == 2
-    assert "--epochs cannot prolong" in capsys.readouterr().err
-    assert RunOptions.read(finished).options.epochs == EPOCHS + 1
-
-
-def test_without_a_checkpoint_a_run_starts_anew(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Path
-) -> None:
-    """Killed within its first minute; here, asked for one epoch."""
-    before = RunOptions.read(run)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    dataclasses.replace(
-        before, options=dataclasses.replace(before.options, output=folder, export=None, epochs=1), finished=False
-    ).write()
-    assert train.main(["--resume", str(folder)]) == 0
-    assert "Resumed  from the beginning, for there is no checkpoint that can be used" in capsys.readouterr().out
-    rows = (folder / "history.csv").read_text().splitlines()
-    assert rows == (run / "history.csv").read_text().splitlines()[:2]
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,9 @@ def test_masks_are_distributed_as_those_of_tensorflow_io(name: str) -> None:
     )
     ours = _kept(tf.constant(n), 1, widest, size=size, key=key(7, 8)).numpy()
     assert theirs.all(axis=1).any(), "a mask may have no width"
-    for statistic in (lambda kept: (~kept).sum(axis=1), lambda kept: kept.argmin(axis=1)):
-        counts = np.stack([np.bincount(statistic(kept), minlength=size) for kept in (theirs, ours)])
+    widths, starts = ([(~kept).sum(axis=1) for kept in (theirs, ours)], [kept.argmin(axis=1) for kept in (theirs, ours)])
+    for both in (widths, starts):
+        counts = np.stack([np.bincount(values, minlength=size) for values in both])
         counts = counts[:, counts.sum(axis=0) > 0]
         assert scipy.stats.chi2_contingency(counts).pvalue > 1e-4
 

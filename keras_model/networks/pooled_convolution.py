@@ -95,5 +95,5 @@ class PooledConvolution(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape of the output."""
-        height, width = (size // pool for size, pool in zip(input_shape[1:3], self.pool_size, strict=True))  # type: ignore[operator]
+        height, width = (size // pool for size, pool in zip(input_shape[1:3], self.pool_size, strict=True))
         return (input_shape[0], height, width, self.convolution.filters)
