@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_model.reports.comparison import Comparison, Estimate
+from keras_model.reports.comparison import Comparison, percent
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 5.2
@@ -92,12 +92,12 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
             axes.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=10)
 
 
-def genre_bars(per_genre: Mapping[str, Mapping[str, Estimate]], path: Path, *, title: str = "") -> None:
-    """The three accuracies of each genre as bars, with one standard deviation where there are several measurements."""
+def genre_bars(per_genre: Mapping[str, Any], path: Path, *, title: str = "") -> None:
+    """The accuracies of each genre, of a run or a summary, as bars, with one standard deviation where there are several runs."""
     places = np.arange(len(per_genre))
     with _new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4, **{"hatch.linewidth": 0.6}) as axes:
         for number, (name, hatch) in enumerate(zip(_LOOKS, ("", "////", "...."), strict=True)):
-            estimates = [accuracies[name] for accuracies in per_genre.values()]
+            estimates = [percent(accuracies[name]) for accuracies in per_genre.values()]
             axes.barh(
                 places + 0.26 * (number - 1),
                 [estimate.mean for estimate in estimates],

@@ -38,11 +38,7 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
     loss_curves(metrics, figures / "loss.png", title=title)
     for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
         confusion_matrix(final[f"{key}_confusion"], genres, figures / f"confusion_{key}.png", unit=unit, title=title)
-    per_genre = {
-        genre: {key: comparison.Estimate(mean=100 * values[key]) for key in ACCURACIES}
-        for genre, values in final["per_genre"].items()
-    }
-    genre_bars(per_genre, figures / "genres.png", title=title)
+    genre_bars(final["per_genre"], figures / "genres.png", title=title)
     shown: dict[str, dict[str, list[ShownChunk]]] = {}
     problem = ""
     try:
@@ -86,10 +82,7 @@ def write_summary(summary: Mapping[str, Any], *, folder: Path) -> Path:
         for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
             picture = figures / f"{stem}_confusion_{key}.png"
             confusion_matrix(pooled[f"{key}_confusion"], genres, picture, unit=unit, title=heading)
-        per_genre = {
-            genre: {key: comparison.percent(values[key]) for key in ACCURACIES} for genre, values in network["per_genre"].items()
-        }
-        genre_bars(per_genre, figures / f"{stem}_genres.png", title=heading)
+        genre_bars(network["per_genre"], figures / f"{stem}_genres.png", title=heading)
     report = _write_page(folder, "summary.html", summary=summary, tables=tables, stems=stems, percent=comparison.percent)
     write_whole(folder / SUMMARY_FILE, (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode())
     return report
