@@ -4,18 +4,22 @@ import argparse
 import contextlib
 import functools
 import io
-import itertools
 import sys
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
 import soundfile
 
 from keras_model.argument_types import positive, whole
-from keras_model.prediction.command import add_shared_arguments, exit_status, reason_of
 from keras_model.prediction.files import find_audio_files
-from keras_model.prediction.output import BarWriter, PredictionWriter
-from keras_model.serving_client.protocol import Address, Server, ServingError, answered_prediction, ask_patiently
+from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, exit_status, reason_of
+from keras_model.serving_client.protocol import Address, ServingError, answered_prediction, ask_patiently
 from tfrecords.audio import Sound, UnusableAudioError
+from tfrecords.command import CommandParser
+
+if TYPE_CHECKING:
+    from keras_model.serving_client.grpc_server import GrpcServer
+    from keras_model.serving_client.rest_server import RestServer
 
 _BLOCK_FRAMES = 1 << 18
 PROGRAM = "client"
@@ -23,7 +27,7 @@ PROGRAM = "client"
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m keras_model.client",
         description="Prints the genre of audio files, found by a model in TensorFlow Serving.",
     )
@@ -48,7 +52,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(arguments)  # options may stand between paths
 
 
-def connect(address: Address) -> Server:
+def connect(address: Address) -> "RestServer | GrpcServer":
     """The server at an address; it is not asked anything yet."""
     if not address.is_grpc:
         from keras_model.serving_client.rest_server import RestServer  # each loads what the other does not need
@@ -68,23 +72,16 @@ def wav_file(file: BinaryIO) -> tuple[bytes, float]:
     16-bit samples stay 16 bit; others, those of lossy formats included, become float32, in which they are decoded, so that the
     served model hears what prediction on this machine would.
 
-    Args:
-        file: Open for reading; a file on a disk, or BytesIO.
-
     Raises:
         UnusableAudioError: If it does not decode.
         OSError: If it cannot be read.
     """
-    wav, n_frames = io.BytesIO(), 0
     with Sound.opened(file) as sound:
-        blocks = sound.blocks(_BLOCK_FRAMES)
-        first = next(blocks)
-        subtype = "PCM_16" if first.dtype.kind == "i" else "FLOAT"
-        with soundfile.SoundFile(wav, "w", sound.sample_rate, sound.n_channels, subtype=subtype, format="WAV") as writer:
-            for block in itertools.chain([first], blocks):
-                writer.write(block)
-                n_frames += len(block)
-        return wav.getvalue(), n_frames / sound.sample_rate
+        samples = np.concatenate(list(sound.blocks(_BLOCK_FRAMES)))  # (n_frames, n_channels)
+    wav = io.BytesIO()
+    subtype = "PCM_16" if samples.dtype.kind == "i" else "FLOAT"
+    soundfile.write(wav, samples, sound.sample_rate, subtype=subtype, format="WAV")
+    return wav.getvalue(), len(samples) / sound.sample_rate
 
 
 def main(arguments: list[str]) -> int:

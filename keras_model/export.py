@@ -172,10 +172,9 @@ def main(arguments: list[str]) -> int:
             if form == "saved-model":
                 path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
             else:
-                from keras_model.serving.portable_formats import export_litert, export_onnx
+                from keras_model.serving.portable_formats import export_portable
 
-                export = export_onnx if form == "onnx" else export_litert
-                path = export(model, front_end, folder=options.to, name=options.name)
+                path = export_portable(model, front_end, form, folder=options.to, name=options.name)
             print(f"{form:12} {path}", flush=True)
     except UsageError as error:
         print(f"export: {error}", file=sys.stderr)

@@ -3,33 +3,29 @@
 import argparse
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 from tqdm import tqdm
 
-from keras_model.argument_types import whole
-from keras_model.front_end import FrontEnd
+from keras_model.argument_types import folder, whole
 from keras_model.native_stderr import native_stderr_dropped
-from keras_model.prediction.command import add_shared_arguments, exit_status, reason_of
-from keras_model.prediction.files import AudioFile, find_audio_files, timeline_paths
+from keras_model.prediction.files import find_audio_files, timeline_paths
 from keras_model.prediction.model import Predictor, find_saved_model
-from keras_model.prediction.output import BarWriter, PredictionWriter, printable
+from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, exit_status, printable, reason_of
 from keras_model.prediction.track import Prediction
 from keras_model.quiet import load_tensorflow
-from keras_model.run_folder import write_whole
-from tfrecords.errors import UsageError
+from tfrecords.command import CommandParser
 
 PROGRAM = "predict"
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m keras_model.predict",
         description="Prints the genre of audio files.",
         epilog="Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
     )
-    parser.add_argument("model", help="folder of a run, or of an exported model")
+    parser.add_argument("model", type=folder, help="folder of a run, or of an exported model")
     add_shared_arguments(parser)
     parser.add_argument(
         "--chunks", type=whole(1), metavar="N", help="listen to N chunks of each file only, spread evenly: faster, less certain"
@@ -54,18 +50,18 @@ def main(arguments: list[str]) -> int:
 
 
 def _classify(options: argparse.Namespace) -> int:
-    if not options.model:  # which Path takes for the current folder
-        raise UsageError("the name of the model's folder must not be empty")
-    model = find_saved_model(Path(options.model))
+    model = find_saved_model(options.model)
     files = find_audio_files(options.paths)
     pictures = [] if options.timeline is None else timeline_paths(options.timeline, files)
+    if pictures:
+        from keras_model.prediction.timeline import write_timeline  # matplotlib takes a second to import
     load_tensorflow(verbose=options.verbose)
     predictor = Predictor.load(model)
     front_end = predictor.front_end
     if front_end.corpus.synthetic:
         print(f"{PROGRAM}: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     writer: PredictionWriter = (options.writer or BarWriter)(
-        stream=sys.stdout, program=PROGRAM, genres=front_end.genres, synthetic=front_end.corpus.synthetic, top=options.top
+        stream=sys.stdout, program=PROGRAM, synthetic=front_end.corpus.synthetic, top=options.top
     )
     status = 0
     with nullcontext() if options.verbose else native_stderr_dropped():
@@ -81,24 +77,12 @@ def _classify(options: argparse.Namespace) -> int:
                 writer.write(file.name, outcome)
                 try:
                     if pictures:
-                        draw_timeline(pictures[number], file, outcome, front_end)
+                        write_timeline(pictures[number], outcome, name=file.title, front_end=front_end)
                 except OSError as error:
                     status = 1
                     print(f"{PROGRAM}: {printable(str(pictures[number]))}: {reason_of(error)}", file=sys.stderr)
     writer.close()
     return status
-
-
-def draw_timeline(path: Path, file: AudioFile, prediction: Prediction, front_end: FrontEnd) -> None:
-    """Writes the picture of a file's genres over time.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    from keras_model.prediction.timeline import timeline_png  # matplotlib takes a second to import
-
-    note = "model trained on SYNTHETIC audio" if front_end.corpus.synthetic else ""
-    write_whole(path, timeline_png(prediction, name=file.title, chunk_seconds=front_end.spec.min_seconds(1), note=note))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterator
 
 from keras_model.options import TrainOptions
-from keras_model.reports.run_statistics import SummaryKind
 from keras_model.run import train
-from keras_model.run_folder import OPTIONS_FILE, SUMMARY_FILE, RunRecord
+from keras_model.run_folder import OPTIONS_FILE, RunRecord
+from keras_model.summary import sum_up
 from tfrecords.manifest import Manifest
 
 
@@ -36,7 +36,8 @@ def train_several(options: TrainOptions, manifest: Manifest) -> bool:
             continue
         if train(part if before is None else before.resumed({"epochs": part.epochs}), manifest, resumed=before):
             return True
-    _sum_up(options, parts)
+    print()
+    sum_up([part.output for part in parts], options.output)
     dataclasses.replace(whole, finished=True).write()
     return False
 
@@ -50,17 +51,3 @@ def _parts(options: TrainOptions) -> Iterator[TrainOptions]:
         for number in range(options.runs):
             seed = options.seed + number
             yield dataclasses.replace(options, output=options.output / f"seed-{seed}", seed=seed, runs=1)
-
-
-def _sum_up(options: TrainOptions, parts: list[TrainOptions]) -> None:
-    # They draw, and load matplotlib for it.
-    from keras_model.reports.comparison import summary_text
-    from keras_model.reports.report import write_summary
-    from keras_model.reports.run_statistics import summarise
-    from keras_model.summary import by_network
-
-    groups = by_network([part.output for part in parts])
-    kind: SummaryKind = "folds" if options.folds else "runs"
-    report = write_summary(groups, kind=kind, folder=options.output)
-    print(f"\n{summary_text(summarise(groups, kind=kind))}")
-    print(f"\nReport   {report}\nSummary  {options.output / SUMMARY_FILE}")

@@ -9,8 +9,9 @@ from typing import Any
 
 from keras_model.recipes import PAPER
 from keras_model.reports.comparison import network_title, summary_text
-from keras_model.reports.run_statistics import kind_of, summarise
+from keras_model.reports.run_statistics import summarise
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
+from tfrecords.command import CommandParser
 from tfrecords.errors import UsageError
 
 _NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", "model", "dataset")
@@ -18,7 +19,7 @@ _NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m keras_model.summary",
         description="Sums up finished runs: means and standard deviations beside the published accuracies. The runs are of one "
         "split with several seeds, or every fold of a cross-validation; of one network and recipe or several.",
@@ -52,18 +53,29 @@ def by_network(runs: Sequence[Path]) -> Mapping[str, list[dict[str, Any]]]:
     """The metrics of finished runs, by the name of their networks, and of their recipes where those are not the paper's.
 
     Raises:
-        UsageError: If a folder holds no finished run, or is named twice.
+        UsageError: If a folder holds no finished run.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
-    seen = set()
     for run in runs:
-        if run.resolve() in seen:
-            raise UsageError(f"{run} is named twice")
-        seen.add(run.resolve())
         metrics = read_metrics(run)
         title, recipe = network_title(metrics["model"]["name"]), metrics["options"].get("recipe", PAPER)
         groups.setdefault(title if recipe == PAPER else f"{title}, recipe {recipe}", []).append(metrics)
     return groups
+
+
+def sum_up(runs: Sequence[Path], output: Path) -> None:
+    """Writes the report and `summary.json` of finished runs, and prints the tables.
+
+    Raises:
+        UsageError: If a folder holds no finished run, or the runs do not belong together.
+        OSError: If a file cannot be written.
+    """
+    summary = summarise(by_network(runs))
+    from keras_model.reports.report import write_summary  # matplotlib takes a second to load: the runs are looked at before
+
+    report = write_summary(summary, folder=output)
+    print(summary_text(summary))
+    print(f"\nReport   {report}\nSummary  {output / SUMMARY_FILE}")
 
 
 def main(arguments: list[str]) -> int:
@@ -76,17 +88,10 @@ def main(arguments: list[str]) -> int:
     try:
         if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
             raise UsageError(f"the output {options.output} exists; choose another --output")
-        groups = by_network(options.runs)
-        kind = kind_of(groups)
-        # matplotlib takes a second to load: it comes after the runs have been looked at.
-        from keras_model.reports.report import write_summary
-
-        report = write_summary(groups, kind=kind, folder=options.output)
+        sum_up(options.runs, options.output)
     except (UsageError, OSError) as error:
         print(f"summary: {error}", file=sys.stderr)
         return 2
-    print(summary_text(summarise(groups, kind=kind)))
-    print(f"\nReport   {report}\nSummary  {options.output / SUMMARY_FILE}")
     return 0
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 import soundfile
 
-from keras_model import client
+from keras_model import client, predict, summary
 from keras_model.client import wav_file
 from keras_model.serving_client.protocol import (
     Address,
@@ -104,7 +104,21 @@ def test_options_that_cannot_be(option: tuple[str, str], capsys: pytest.CaptureF
     with pytest.raises(SystemExit) as error:
         client.main(["x.wav", "--url", "http://127.0.0.1:1", *option])
     assert error.value.code == 2
-    assert option[0] in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("client: argument ")
+    assert option[0] in line
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(client, ["x.wav", "--url", "http://h"]), (predict, ["run", "x.wav"]), (summary, ["run", "--output", "sum"])],
+)
+def test_options_that_there_are_not(command: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        command.main([*arguments, "--hlep"])
+    assert error.value.code == 2
+    program = command.__name__.removeprefix("keras_model.")
+    assert capsys.readouterr().err == f"{program}: unrecognized arguments: --hlep; did you mean --help?\n"
 
 
 def test_options_may_stand_between_paths() -> None:

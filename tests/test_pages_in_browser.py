@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from keras_model.reports.report import write_report, write_summary
+from keras_model.reports.run_statistics import summarise
 from tests.run_metrics import by_number, metrics_of
 from tests.tiny_dataset import TinyDataset
 from tests.waiting import HANG_SECONDS
@@ -86,7 +87,7 @@ def page_of(name: str, tiny: TinyDataset, folder: Path) -> Path:
     if name == "report":
         return write_report(runs[0], folder=folder, data=tiny.folder, manifest=tiny.manifest)
     if name == "summary":
-        return write_summary({"shallow with batch norm": runs}, kind="runs", folder=folder)
+        return write_summary(summarise({"shallow with batch norm": runs}), folder=folder)
     assert show.main([str(tiny.folder), "--output", str(folder / "dataset.html")]) == 0
     return folder / "dataset.html"
 

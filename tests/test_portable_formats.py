@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_model.front_end import FrontEnd
 from keras_model.run_folder import ExportError
 from keras_model.serving import portable_formats
-from keras_model.serving.portable_formats import check_batches, export_litert, export_onnx
+from keras_model.serving.portable_formats import check_batches, export_portable
 from tests.networks import CASES, build, log_mels, with_random_statistics
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError
@@ -32,11 +32,9 @@ STATISTICS = {
     }
     for columns in (1, 80)
 }
-FORMATS = {
-    "onnx": (export_onnx, "to_onnx", ("tf2onnx", "onnx", "onnxruntime")),
-    "tflite": (export_litert, "to_litert", ("ai-edge-litert",)),
-}
-both_formats = pytest.mark.parametrize("suffix", FORMATS)
+# The file's ending, and the packages that are needed.
+FORMATS = {"onnx": ("onnx", ("tf2onnx", "onnx", "onnxruntime")), "litert": ("tflite", ("ai-edge-litert",))}
+both_formats = pytest.mark.parametrize("form", FORMATS)
 
 
 def front_end(preset: str = "paper") -> FrontEnd:
@@ -72,9 +70,9 @@ def test_the_files_answer_as_the_network_does(
     model = with_random_statistics(build(name, **options))
     values = log_mels(2)[..., 0]
     expected = np.asarray(model(values[..., np.newaxis], training=False))
-    path = export_onnx(model, front_end(), folder=tmp_path / "new", name="network")
+    path = export_portable(model, front_end(), "onnx", folder=tmp_path / "new", name="network")
     np.testing.assert_allclose(in_onnx_runtime(path, values), expected, atol=1e-4)
-    path = export_litert(model, front_end(), folder=tmp_path / "new", name="network")
+    path = export_portable(model, front_end(), "litert", folder=tmp_path / "new", name="network")
     np.testing.assert_allclose(in_litert(path, values), expected, atol=1e-4)
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["network.onnx", "network.tflite"]
 
@@ -88,7 +86,7 @@ def test_every_presets_check_has_batches_of_1_3_and_64(preset: str) -> None:
 
 
 def test_an_onnx_file_names_its_front_end_input_and_output(tmp_path: Path) -> None:
-    path = export_onnx(small_network(), front_end("schindler"), folder=tmp_path, name="a")
+    path = export_portable(small_network(), front_end("schindler"), "onnx", folder=tmp_path, name="a")
     onnx.checker.check_model(str(path))
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     assert [(value.name, value.shape, value.type) for value in (*session.get_inputs(), *session.get_outputs())] == [
@@ -101,7 +99,7 @@ def test_an_onnx_file_names_its_front_end_input_and_output(tmp_path: Path) -> No
 
 
 def test_a_litert_file_names_its_front_end_input_and_output(tmp_path: Path) -> None:
-    path = export_litert(small_network(), front_end("full80"), folder=tmp_path, name="a")
+    path = export_portable(small_network(), front_end("full80"), "litert", folder=tmp_path, name="a")
     interpreter = Interpreter(model_path=str(path))
     assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["log_mel"], "outputs": ["probabilities"]}}
     (taken,) = interpreter.get_input_details()
@@ -114,33 +112,32 @@ def test_a_litert_file_names_its_front_end_input_and_output(tmp_path: Path) -> N
 
 def test_the_same_network_is_the_same_litert_file(tmp_path: Path) -> None:
     model = small_network()
-    files = [export_litert(model, front_end(), folder=tmp_path, name=name) for name in "ab"]
+    files = [export_portable(model, front_end(), "litert", folder=tmp_path, name=name) for name in "ab"]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @both_formats
-def test_nothing_is_said(suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
+def test_nothing_is_said(form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    export_portable(small_network(), front_end(), form, folder=tmp_path, name="a")
     assert capfd.readouterr() == ("", "")
 
 
 @both_formats
 def test_a_network_that_changes_after_its_conversion_is_not_written(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export, converter, _ = FORMATS[suffix]
-    convert: Callable[..., bytes] = getattr(portable_formats, converter)
+    format_ = portable_formats.FORMATS[form]
 
     def convert_and_change(model: keras.Model, front_end: FrontEnd) -> bytes:
-        data = convert(model, front_end)
+        data = format_.convert(model, front_end)
         model.get_layer("genre").bias.assign_add([1e-2, *[0.0] * (len(GENRES) - 1)])
         return data
 
-    monkeypatch.setattr(portable_formats, converter, convert_and_change)
+    monkeypatch.setitem(portable_formats.FORMATS, form, format_._replace(convert=convert_and_change))
     with pytest.raises(
-        ExportError, match=rf"^a\.{suffix} is not written: for a batch of 1, its probabilities differ .* by 0\.00"
+        ExportError, match=rf"^a\.{FORMATS[form][0]} is not written: for a batch of 1, its probabilities differ .* by 0\.00"
     ):
-        export(small_network(), front_end(), folder=tmp_path / "new", name="a")
+        export_portable(small_network(), front_end(), form, folder=tmp_path / "new", name="a")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,52 +153,54 @@ def test_a_network_that_changes_after_its_conversion_is_not_written(
 def test_a_file_with_other_answers_is_not_written(
     tampered: Callable[..., Any], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = portable_formats.run_onnx
+    onnx_format = portable_formats.FORMATS["onnx"]
 
     def run_tampered(data: bytes) -> Callable[..., Any]:
-        classify = run(data)
+        classify = onnx_format.run(data)
         return lambda values: tampered(classify(values))
 
-    monkeypatch.setattr(portable_formats, "run_onnx", run_tampered)
+    monkeypatch.setitem(portable_formats.FORMATS, "onnx", onnx_format._replace(run=run_tampered))
     with pytest.raises(ExportError, match=problem):
-        export_onnx(small_network(), front_end(), folder=tmp_path, name="a")
+        export_portable(small_network(), front_end(), "onnx", folder=tmp_path, name="a")
     assert list(tmp_path.iterdir()) == []
 
 
 @both_formats
-def test_bytes_that_are_no_model_are_not_written(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export, converter, _ = FORMATS[suffix]
-    monkeypatch.setattr(portable_formats, converter, lambda model, front_end: b"no model at all" * 9)
-    with pytest.raises(ExportError, match=rf"^a\.{suffix} cannot be made of this network: .+") as error:
-        export(small_network(), front_end(), folder=tmp_path, name="a")
+def test_bytes_that_are_no_model_are_not_written(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_model = portable_formats.FORMATS[form]._replace(convert=lambda model, front_end: b"no model at all" * 9)
+    monkeypatch.setitem(portable_formats.FORMATS, form, no_model)
+    with pytest.raises(ExportError, match=rf"^a\.{FORMATS[form][0]} cannot be made of this network: .+") as error:
+        export_portable(small_network(), front_end(), form, folder=tmp_path, name="a")
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @both_formats
-def test_an_existing_file_stays_as_it_is(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"a.{suffix}"
+def test_an_existing_file_stays_as_it_is(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{FORMATS[form][0]}"
     path.write_text("here already")
-    with pytest.raises(UsageError, match=rf"a\.{suffix} exists; choose another name"):
-        FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
+    with pytest.raises(UsageError, match=rf"a\.{FORMATS[form][0]} exists; choose another name"):
+        export_portable(small_network(), front_end(), form, folder=tmp_path, name="a")
     assert path.read_text() == "here already"
 
 
-@pytest.mark.parametrize(("suffix", "package"), [(suffix, package) for suffix in FORMATS for package in FORMATS[suffix][2]])
+@pytest.mark.parametrize(("form", "package"), [(form, package) for form in FORMATS for package in FORMATS[form][1]])
 def test_a_missing_package_is_named_with_its_installation(
-    suffix: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = package.replace("-", "_")
     for module in {name, *(module for module in sys.modules if module.split(".")[0] == name)}:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=rf"a \.{suffix} file needs {package}, .*pip install -e '\.\[formats\]'$") as error:
-        FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path, name="a")
+    with pytest.raises(
+        UsageError, match=rf"a \.{FORMATS[form][0]} file needs {package}, .*pip install -e '\.\[formats\]'$"
+    ) as error:
+        export_portable(small_network(), front_end(), form, folder=tmp_path, name="a")
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @both_formats
-def test_a_folder_that_cannot_be_made(suffix: str, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made(form: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ExportError, match=rf"file/new/a\.{suffix} cannot be written: Not a directory"):
-        FORMATS[suffix][0](small_network(), front_end(), folder=tmp_path / "file" / "new", name="a")
+    with pytest.raises(ExportError, match=rf"file/new/a\.{FORMATS[form][0]} cannot be written: Not a directory"):
+        export_portable(small_network(), front_end(), form, folder=tmp_path / "file" / "new", name="a")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from keras_model import predict
 from keras_model.prediction import timeline
 from keras_model.prediction.files import AudioFile, timeline_paths
 from keras_model.prediction.output import BarWriter, CsvWriter
@@ -95,7 +94,7 @@ def front_end(*, synthetic: bool = False) -> Any:
 
 
 def test_a_timeline_is_drawn(tmp_path: Path) -> None:
-    predict.draw_timeline(tmp_path / "x.png", AudioFile(name="a.wav"), prediction(SPLIT), front_end())
+    timeline.write_timeline(tmp_path / "x.png", prediction(SPLIT), name="a.wav", front_end=front_end())
     picture = imread(tmp_path / "x.png")  # (height, width, 4)
     assert picture.shape[1] == 1800
     assert picture[..., :3].std() > 0.05
@@ -103,9 +102,10 @@ def test_a_timeline_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_chunks", [1, 2, 1999])
-def test_a_timeline_of_any_length(n_chunks: int) -> None:
+def test_a_timeline_of_any_length(n_chunks: int, tmp_path: Path) -> None:
     rows = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0], n_chunks).tolist()
-    assert timeline.timeline_png(prediction(rows), name="a.wav", chunk_seconds=0.9).startswith(b"\x89PNG")
+    timeline.write_timeline(tmp_path / "x.png", prediction(rows), name="a.wav", front_end=front_end())
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_columns_are_means_of_neighbouring_chunks() -> None:
@@ -129,8 +129,8 @@ def test_a_timeline_says_that_a_model_is_of_synthetic_audio(tmp_path: Path, monk
     monkeypatch.setattr(timeline, "_title", noted)
     file = AudioFile(name="b/a.wav")
     (path,) = timeline_paths(f"{tmp_path}/new/folder/", [file])
-    predict.draw_timeline(path, file, prediction(SPLIT), front_end(synthetic=True))
-    predict.draw_timeline(path, file, prediction(SPLIT), front_end())
+    for synthetic in (True, False):
+        timeline.write_timeline(path, prediction(SPLIT), name=file.title, front_end=front_end(synthetic=synthetic))
     assert titles == [{"name": "a.wav", "note": "model trained on SYNTHETIC audio"}, {"name": "a.wav", "note": ""}]
     assert (tmp_path / "new" / "folder" / "a.png").is_file()
 

@@ -209,7 +209,7 @@ def test_a_served_tie_goes_to_the_higher_sum(run: Path, monkeypatch: pytest.Monk
     table = np.array([[0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.4, 0.6000001, 0.0], [0.4, 0.6000001, 0.0]], np.float32)
     front_end = front_end_of(run)
     served = ServedModel(load_model(run / "model.keras"), front_end)
-    monkeypatch.setattr(served, "_probabilities", lambda log_mel: tf.constant(table))
+    monkeypatch.setattr(served, "_network", lambda log_mel: tf.constant(table))
     spec = front_end.spec
     samples = tone(300.0, seconds=(spec.chunk_samples + 3 * spec.chunk_step) / SAMPLE_RATE)
     (row,) = rows(served.classify_audio(tf.constant([wav(samples)])))
@@ -220,7 +220,7 @@ def test_a_served_tie_goes_to_the_higher_sum(run: Path, monkeypatch: pytest.Monk
 
 def test_a_network_that_gives_no_numbers_is_an_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served = ServedModel(load_model(run / "model.keras"), front_end_of(run))
-    monkeypatch.setattr(served, "_probabilities", lambda log_mel: tf.fill((tf.shape(log_mel)[0], 3), np.float32(np.nan)))
+    monkeypatch.setattr(served, "_network", lambda log_mel: tf.fill((tf.shape(log_mel)[0], 3), np.float32(np.nan)))
     (row,) = rows(served.classify_audio(tf.constant([wav(tone(300.0, seconds=2.0))])))
     assert (row["error"], row["genre"], row["n_chunks"]) == ("the network gave no numbers", "", 0)
     assert row["probabilities"] == [0.0, 0.0, 0.0]

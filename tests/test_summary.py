@@ -64,7 +64,7 @@ def test_statistics_are_those_of_numpy_in_any_order(groups: Groups, values: list
         run["kept_epoch"] = 120
         runs.append(run)
     random.shuffle(runs)
-    network = summarise({"shallow": runs}, kind="runs")["networks"]["shallow"]
+    network = summarise({"shallow": runs})["networks"]["shallow"]
     assert network["n"] == len(values)
     assert [at["epoch"] for at in network["epochs"]] == [100, 120]
     for column, key in enumerate(ACCURACIES):
@@ -84,16 +84,16 @@ def test_runs_that_kept_other_epochs_are_summed_up_by_what_they_kept(tiny: TinyD
         validated(metrics_of(tiny, guess=guess, seed=seed), kept_epoch=seed + 1) for seed, guess in enumerate((by_number, truth))
     ]
     runs[1]["epochs"] = runs[1]["epochs"][:2]
-    network = summarise({"shallow": runs}, kind="runs")["networks"]["shallow"]
+    network = summarise({"shallow": runs})["networks"]["shallow"]
     assert [at["epoch"] for at in network["epochs"]] == [2]
     assert network["epochs"][0]["maximum"]["values"] == [run["final"]["maximum"] for run in runs]
     assert network["curves"] == {}
-    text = summary_text(summarise({"shallow": runs}, kind="runs"))
+    text = summary_text(summarise({"shallow": runs}))
     assert "shallow, mean of 2 runs" in text
 
 
 def test_folds_are_pooled_over_all_tracks_too(folds: Groups) -> None:
-    network = summarise(folds, kind="folds")["networks"]["shallow"]
+    network = summarise(folds)["networks"]["shallow"]
     finals = [run["final"] for run in folds["shallow"]]
     pooled = network["pooled"]
     assert (pooled["n_tracks"], pooled["n_chunks"]) == (12 + 12 + 6, 3 * (12 + 12 + 6))
@@ -102,13 +102,13 @@ def test_folds_are_pooled_over_all_tracks_too(folds: Groups) -> None:
     assert network["epochs"][0]["maximum"]["mean"] == pytest.approx(np.mean([final["maximum"] for final in finals]))
     assert pooled["maximum"] != pytest.approx(network["epochs"][0]["maximum"]["mean"])
     np.testing.assert_array_equal(pooled["raw_confusion"], np.sum([final["raw_confusion"] for final in finals], axis=0))
-    table = of_summary(summarise(folds, kind="folds"))["without_batch_normalisation"]
+    table = of_summary(summarise(folds))["without_batch_normalisation"]
     assert [row.label for row in table.rows] == ["shallow, mean of 3 folds", "shallow, 30 tracks pooled"]
     assert table.rows[1].accuracies["maximum"].mean == pytest.approx(100 * weighted)
 
 
 def test_tables_have_the_published_rows_of_their_kind(groups: Groups) -> None:
-    text = summary_text(summarise(groups, kind="runs"))
+    text = summary_text(summarise(groups))
     without, with_norm = text.split("With batch normalisation")
     for result in PUBLISHED:
         part = with_norm if result.batchnorm else without
@@ -128,8 +128,8 @@ def test_tables_have_the_published_rows_of_their_kind(groups: Groups) -> None:
 
 
 def test_only_tables_with_rows_of_ones_own_are_made(groups: Groups) -> None:
-    assert list(of_summary(summarise({"x": groups["shallow"]}, kind="runs"))) == ["without_batch_normalisation"]
-    (row,) = of_summary(summarise({"x": groups["shallow"][:1]}, kind="runs"))["without_batch_normalisation"].rows
+    assert list(of_summary(summarise({"x": groups["shallow"]}))) == ["without_batch_normalisation"]
+    (row,) = of_summary(summarise({"x": groups["shallow"][:1]}))["without_batch_normalisation"].rows
     assert row.label == "x, one run"
     assert "±" not in row.accuracies["raw"].text()
 
@@ -138,7 +138,7 @@ def test_only_tables_with_rows_of_ones_own_are_made(groups: Groups) -> None:
 def test_the_page_stands_alone(kind: Any, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     runs: Groups = request.getfixturevalue("groups" if kind == "runs" else "folds")
     runs = {f"{name} <i>/../": of_network for name, of_network in runs.items()}
-    page = Page(write_summary(runs, kind=kind, folder=tmp_path / "sum"))
+    page = Page(write_summary(summarise(runs), folder=tmp_path / "sum"))
     assert page.loads == []
     assert page.links == []
     assert "i" not in page.tags
@@ -148,7 +148,7 @@ def test_the_page_stands_alone(kind: Any, request: pytest.FixtureRequest, tmp_pa
     assert all(set(name) <= set("0123456789abcdefghijklmnopqrstuvwxyz_.") for name in figures)
     assert sorted(path.name for path in (tmp_path / "sum").iterdir()) == ["figures", "report.html", "summary.json"]
     written = json.loads((tmp_path / "sum" / "summary.json").read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(summarise(runs, kind=kind)))
+    assert written == json.loads(json.dumps(summarise(runs)))
     assert "Synthetic audio." in page.text
     for genre in GENRES:
         assert genre in page.text
@@ -178,15 +178,13 @@ def changed(**changes: Any) -> Callable[[list[dict[str, Any]]], None]:
         (changed(options={"learning_rate": 0.1}), "runs/2 has another learning_rate than runs/0: 0.1 instead of None"),
         (changed(options={"epochs": 7}), "runs/2 has another epochs than runs/0: 7 instead of 3"),
         (changed(model={"name": "deep"}), "runs/2 has another network than runs/0: 'deep' instead of 'shallow'"),
-        (changed(epochs=[]), "runs/2 has 0 epochs, runs/0 has 3"),
-        (list.clear, "a summary needs at least one finished run of each network"),
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(groups: Groups, change: Callable[[Any], None], message: str) -> None:
     runs = copy.deepcopy(list(groups["shallow"]))
     change(runs)
     with pytest.raises(UsageError, match=message):
-        check_comparable({"shallow": runs}, kind="runs")
+        check_comparable({"shallow": runs})
 
 
 @pytest.mark.parametrize(
@@ -196,7 +194,6 @@ def test_runs_that_do_not_belong_together_are_refused(groups: Groups, change: Ca
         (changed(dataset={"split_scheme": "kfold-2/3"}), "runs/fold-3 and runs/fold-2 are both of fold 2"),
         (changed(dataset={"split_scheme": "kfold-3/4"}), "several cross-validations: kfold-1/3, kfold-2/3, kfold-3/4"),
         (changed(dataset={"split_scheme": "artist-3"}), "several cross-validations: kfold-1/3, kfold-2/3, artist-3"),
-        (changed(dataset={"split_scheme": "herbert"}), "runs/fold-3 is of split herbert, which is no fold"),
         (
             changed(final={"tracks": {"1-blues.00002": {}}}),
             "folds 1 and 3 both test track '1-blues.00002': they are of different --seed",
@@ -207,15 +204,15 @@ def test_folds_of_no_whole_cross_validation_are_refused(folds: Groups, change: C
     runs = copy.deepcopy(list(folds["shallow"]))
     change(runs)
     with pytest.raises(UsageError, match=message):
-        check_comparable({"shallow": runs}, kind="folds")
+        check_comparable({"shallow": runs})
 
 
 def test_networks_must_share_the_folds(folds: Groups) -> None:
     others = copy.deepcopy(list(folds["shallow"]))
-    check_comparable({"shallow": folds["shallow"], "deep": others}, kind="folds")
+    check_comparable({"shallow": folds["shallow"], "deep": others})
     others[1]["dataset"]["fingerprint"] = "e" * 64
     with pytest.raises(UsageError, match="is of another dataset"):
-        check_comparable({"shallow": folds["shallow"], "deep": others}, kind="folds")
+        check_comparable({"shallow": folds["shallow"], "deep": others})
 
 
 def write_runs(folder: Path, groups: Groups) -> list[str]:
@@ -281,7 +278,7 @@ def test_the_command_refuses_in_one_line(groups: Groups, tmp_path: Path, capsys:
         ([*runs, str(tmp_path / "list")], "metrics.json is damaged, or of another version: it lacks corpus, final"),
         ([*runs, str(tmp_path / "older")], "it lacks corpus, epochs"),
         ([*runs, other_run], f"{other_run} is of another dataset (fingerprint ffffffffffffffff) than {runs[0]}"),
-        ([*runs, runs[0]], f"{runs[0]} is named twice"),
+        ([*runs, runs[0]], f"{runs[0]} and {runs[0]} have the same seed, 0"),
     )
     for arguments, message in cases:
         assert summary.main([*arguments, "--output", str(tmp_path / "sum")]) == 2

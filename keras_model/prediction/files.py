@@ -21,17 +21,11 @@ _LONGEST_NAME_BYTES = 200  # most file systems allow 255, and `write_whole` adds
 
 @dataclass(frozen=True, kw_only=True)
 class AudioFile:
-    """A file to be classified.
+    """A file to be classified."""
 
-    Attributes:
-        name: As it is shown: the path as the user gave it, or as it lies in the folder that the user gave.
-        is_standard_input: Whether it is standard input, and not a file, however that is called.
-        problem: Why it is not one, raised when it is opened; None if nothing is known yet.
-    """
-
-    name: str
-    is_standard_input: bool = False
-    problem: OSError | UnusableAudioError | None = None
+    name: str  # as it is shown: the path as the user gave it, or as it lies in the folder that the user gave
+    is_standard_input: bool = False  # and not a file, however that is called
+    problem: OSError | UnusableAudioError | None = None  # why it is not one, raised when it is opened
 
     @property
     def title(self) -> str:

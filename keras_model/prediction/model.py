@@ -1,5 +1,6 @@
 """An exported model, found, loaded and asked for the genres of files."""
 
+import glob
 import io
 import json
 import os
@@ -7,30 +8,28 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
-from keras_model.prediction.chunks import log_mel_blocks
 from keras_model.prediction.files import AudioFile
-from keras_model.prediction.track import Prediction, chosen_chunks
+from keras_model.prediction.track import SILENCE, Prediction, chosen_chunks
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE
 from tfrecords.audio import UnusableAudioError
-from tfrecords.audio_stream import announced_samples
+from tfrecords.audio_stream import announced_samples, waveform_blocks
 from tfrecords.errors import UsageError, quoted
+from tfrecords.log_mel import cut_chunks, log_mel
+from tfrecords.log_mel_spec import LogMelSpec
 
 Outcome = Prediction | UnusableAudioError | OSError
+_SAVED_MODEL = "saved_model.pb"
 _MOST_THREADS = 4  # each holds a block of a file, and what the network makes of it
 
 
 class Predictor:
-    """An exported model, loaded.
-
-    Attributes:
-        front_end: Spec, genres and corpus of the data that it was trained on.
-    """
+    """An exported model, loaded; its `front_end` tells spec, genres and corpus of what it was trained on."""
 
     def __init__(self, saved_model: Any, front_end: FrontEnd) -> None:
         self._saved_model = saved_model
@@ -54,11 +53,7 @@ class Predictor:
             raise UsageError(f"{saved_model} is no whole model that train.py exported: {reason}") from error
 
     def predict(self, file: bytes | BinaryIO, *, n_chunks: int | None = None) -> Prediction:
-        """Classifies a file.
-
-        Args:
-            file: Of any format that the pipeline reads: its bytes, or open for reading.
-            n_chunks: How many of its candidate chunks are asked for, spread evenly; None for all.
+        """Classifies a file of any format that the pipeline reads by its candidate chunks, or by `n_chunks`, spread evenly.
 
         Raises:
             UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged.
@@ -116,6 +111,46 @@ class Predictor:
             yield from threads.imap(outcome, files)
 
 
+class LogMelBlock(NamedTuple):
+    """Neighbouring chunks of a file; there may be none."""
+
+    log_mels: NDArray[np.float32]  # (n_chunks, n_mels, n_frames)
+    starts: NDArray[np.int64]  # (n_chunks,), where they begin in the file, in samples
+    n_samples: int  # length of the file as far as it is decoded
+
+
+def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, wanted: NDArray[np.int64] | None = None) -> Iterator[LogMelBlock]:
+    """Decodes a file to log-mels of all candidate chunks, or of those whose rising indices are `wanted`.
+
+    Yields:
+        Blocks in the order of time; the last one tells the file's length.
+
+    Raises:
+        UnusableAudioError: Where `decode_audio` would, or if the file is silent, or shorter than one chunk. Some of its blocks
+            may have come by then.
+    """
+    held = np.empty(0, np.float32)  # what chunks to come need, (n_samples,)
+    held_from = n_seen = 0  # samples of the file before it; candidate chunks so far
+    loudest = np.float32(0.0)
+    for block in waveform_blocks(file, sample_rate=spec.sample_rate):
+        loudest = np.abs(block).max(initial=loudest)
+        held = np.concatenate([held, block])
+        n_samples = held_from + len(held)
+        n_candidates = spec.n_candidate_chunks(n_samples)
+        indices = np.arange(n_seen, n_candidates) if wanted is None else wanted[(wanted >= n_seen) & (wanted < n_candidates)]
+        starts = indices * spec.chunk_step
+        chunks = cut_chunks(held, starts - held_from, spec=spec) if len(starts) else np.empty((0, spec.chunk_samples), np.float32)
+        yield LogMelBlock(log_mel(chunks, spec=spec), starts, n_samples)
+        n_seen = n_candidates
+        n_done = min(n_seen * spec.chunk_step - held_from, len(held))
+        held, held_from = held[n_done:], held_from + n_done
+    if loudest < SILENCE:
+        raise UnusableAudioError("silent", "is silent: no sample reaches half a step of 16 bits")
+    if not n_seen:
+        seconds = n_samples / spec.sample_rate
+        raise UnusableAudioError("too short", f"too short: {seconds:.2f} s, need {spec.min_seconds(1):.2f} s")
+
+
 def load_saved_model(path: Path) -> Any:
     """Loads a SavedModel from a folder of any name: TensorFlow takes some for patterns, with brackets and stars in them."""
     import tensorflow as tf
@@ -135,12 +170,12 @@ def find_saved_model(path: Path) -> Path:
     Raises:
         UsageError: If there is none, or an export folder holds several models.
     """
-    if _is_version(path):
+    if os.path.isfile(path / _SAVED_MODEL):  # Path.is_file raises for a name that is too long
         return path
     for folder in (path / "export", path, *_export_option(path)):
-        if version := _newest_version(folder):
+        if version := newest_version(folder):
             return version
-        named = {child.name: version for child in _children(folder) if (version := _newest_version(child))}
+        named = {name: version for name in glob.glob("*", root_dir=folder) if (version := newest_version(folder / name))}
         if len(named) > 1:
             raise UsageError(f"{folder} holds several models, {', '.join(sorted(named))}: give the folder of one")
         if named:
@@ -148,21 +183,11 @@ def find_saved_model(path: Path) -> Path:
     raise UsageError(f"there is no exported model in {path}; give a run's folder or one that train.py --export wrote to")
 
 
-def _is_version(folder: Path) -> bool:
-    return os.path.isfile(folder / "saved_model.pb")  # Path.is_file raises for a name that is too long
-
-
-def _children(folder: Path) -> list[Path]:
-    """What lies in a folder and is not hidden, as unfinished exports are."""
-    try:
-        return [child for child in folder.iterdir() if not child.name.startswith(".")]
-    except OSError:
-        return []
-
-
-def _newest_version(folder: Path) -> Path | None:
-    versions = [child for child in _children(folder) if child.name.isdecimal() and _is_version(child)]
-    return max(versions, key=lambda child: int(child.name), default=None)
+def newest_version(folder: Path) -> Path | None:
+    """The SavedModel of the highest number in a model's folder; None if it has none."""
+    numbers = [os.path.dirname(found) for found in glob.glob(f"*/{_SAVED_MODEL}", root_dir=folder)]
+    newest = max((number for number in numbers if number.isdecimal()), key=int, default=None)
+    return None if newest is None else folder / newest
 
 
 def _export_option(run: Path) -> list[Path]:

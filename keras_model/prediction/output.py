@@ -1,16 +1,23 @@
-"""Predictions as text: bars for a person, JSON or CSV for a program; failures as one line each on standard error."""
+"""What `predict` and `client` share: their arguments, predictions as text, failures in a line each, and how they end."""
 
+import argparse
 import csv
+import io
 import json
+import os
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from keras_model.argument_types import whole
 from keras_model.prediction.track import Prediction
+from tfrecords.errors import UsageError
 
+_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+_CLOSED_PIPE = 141  # likewise, that had no reader any more
 _BAR_CHARACTERS = 40
 # What would break a line, colour the terminal or turn the text round.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -28,21 +35,12 @@ def encodable(text: str) -> str:
 
 @dataclass(kw_only=True)
 class PredictionWriter(ABC):
-    """Prints the predictions of many files; each format is a subclass.
-
-    Attributes:
-        stream: What is printed to.
-        program: Stands before each failure.
-        genres: Of the model; None where only the first prediction tells them.
-        synthetic: Whether the model was trained on synthetic audio; None where it is not known.
-        top: How many of the ranked genres a person is shown; None for all.
-    """
+    """Prints the predictions of many files; each format is a subclass."""
 
     stream: TextIO
-    program: str
-    genres: Sequence[str] | None = None
-    synthetic: bool | None = None
-    top: int | None = None
+    program: str  # stands before each failure
+    synthetic: bool | None = None  # whether the model was trained on synthetic audio; None where it is not known
+    top: int | None = None  # how many of the ranked genres a person is shown; None for all
 
     @abstractmethod
     def write(self, name: str, prediction: Prediction) -> None:
@@ -99,16 +97,15 @@ class JsonWriter(PredictionWriter):
 class CsvWriter(PredictionWriter):
     """A table with a header, a column per genre, and a row per file, also for files that failed.
 
-    Where the genres are not known yet, rows of failed files are held back until the first prediction tells them.
+    Rows of files that failed first are held back until a prediction tells the genres.
     """
 
     _failed: list[tuple[str, str]] = field(default_factory=list)
-    _has_header: bool = False
+    _genres: Sequence[str] | None = None  # of the header, once it is printed
 
     def write(self, name: str, prediction: Prediction) -> None:
         """Prints a row."""
-        self.genres = prediction.genres
-        self._print_failed()
+        self._print_failed(prediction.genres)
         decisions = (prediction.genre, prediction.confidence, prediction.genre_majority, prediction.n_chunks, prediction.seconds)
         self._row(name, *decisions, *prediction.probabilities.tolist(), "")
 
@@ -116,19 +113,18 @@ class CsvWriter(PredictionWriter):
         """Prints a row, and a line on standard error."""
         super().fail(name, reason)
         self._failed.append((name, reason))
-        if self.genres is not None:
-            self._print_failed()
+        if self._genres is not None:
+            self._print_failed(self._genres)
 
     def close(self) -> None:
         """Prints the rows of failed files where no genres ever came."""
         if self._failed:
-            self._print_failed()
+            self._print_failed(())
 
-    def _print_failed(self) -> None:
+    def _print_failed(self, genres: Sequence[str]) -> None:
         """The header, once, and the rows that were held back."""
-        genres = self.genres or ()
-        if not self._has_header:
-            self._has_header = True
+        if self._genres is None:
+            self._genres = genres
             self._row("file", "genre", "confidence", "genre_majority", "n_chunks", "seconds", *genres, "error")
         for name, reason in self._failed:
             self._row(name, *[""] * (5 + len(genres)), reason)
@@ -138,3 +134,49 @@ class CsvWriter(PredictionWriter):
         # Line breaks in a name are quoted; bytes that are not UTF-8 could not be printed at all.
         csv.writer(self.stream, lineterminator="\n").writerow((encodable(name), *values))
         self.stream.flush()
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what is to be classified, and how it is printed: `paths`, `writer` (None for bars) and `top`."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="audio file (WAV, AU, FLAC, OGG, Opus, MP3, AIFF, CAF), folder of such files, or - for standard input",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", dest="writer", action="store_const", const=JsonWriter, help="print a JSON object per file and line"
+    )
+    form.add_argument("--csv", dest="writer", action="store_const", const=CsvWriter, help="print a table, a row per file")
+    parser.add_argument("--top", type=whole(1), metavar="K", help="show the bars of the K most probable genres only")
+
+
+def exit_status(program: str, classify: Callable[[], int]) -> int:
+    """Runs a command line whose options are read; how it fails is one line on standard error.
+
+    Returns:
+        What `classify` returns; 2 for a UsageError, 130 for Ctrl-C, 141 where nobody reads the output.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by 2>&-; the next file to be opened would get its number
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # lives as long as the program
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have characters that a terminal has not
+    try:
+        return classify()
+    except UsageError as error:
+        print(f"{program}: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the results has what they wanted. Python flushes once more at its end, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file has no genre, without its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

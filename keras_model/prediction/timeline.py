@@ -3,44 +3,40 @@
 import io
 import textwrap
 import warnings
+from datetime import timedelta
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from keras_model.front_end import FrontEnd
 from keras_model.prediction.track import Prediction
+from keras_model.run_folder import write_whole
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 9.0
 # More columns than this could not be told apart: neighbouring chunks are averaged.
 _MOST_COLUMNS = 480
-# Between two ticks of the time axis.
-_TICK_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)
-_MOST_TICKS = 8
 _COLOURS = "Blues"
 _INK = "#22262b"
 _FAINT = "#777d88"
 _DECIDED = "#c8553d"
 
 
-def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, note: str = "") -> bytes:
-    """Draws the probability of each genre over time, the most probable genre at the top, and their means beside it.
+def write_timeline(path: Path, prediction: Prediction, *, name: str, front_end: FrontEnd) -> None:
+    """Draws the probability of each genre over the time of a file of this name, the most probable at the top, and their means.
 
-    Args:
-        prediction: The file's chunks and its genre.
-        name: Of the file, for the title.
-        chunk_seconds: Length of a chunk.
-        note: A line under the title.
-
-    Returns:
-        The bytes of a PNG.
+    Raises:
+        OSError: If the picture cannot be written.
     """
+    note = "model trained on SYNTHETIC audio" if front_end.corpus.synthetic else ""
     ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
     probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
-    probabilities, edges = _averaged(probabilities, _edges(prediction, chunk_seconds))
+    probabilities, edges = _averaged(probabilities, _edges(prediction, front_end.spec.min_seconds(1)))
     with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file may be named in any script
         figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(ranked) + 1.9), layout="constrained")
@@ -50,8 +46,7 @@ def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, not
         mesh = heat.pcolormesh(
             edges, np.arange(len(ranked) + 1) - 0.5, probabilities.T, cmap=_COLOURS, vmin=0.0, vmax=1.0, rasterized=True
         )
-        _time_axis(heat, edges)
-        _genre_axis(heat, [genre for genre, _ in prediction.ranked])
+        _time_and_genres(heat, edges, [genre for genre, _ in prediction.ranked])
         _means(means, prediction)
         bar = figure.colorbar(mesh, ax=means, aspect=24, shrink=0.9, format=lambda value, _: f"{value:.0%}")
         bar.outline.set_visible(False)
@@ -59,7 +54,7 @@ def timeline_png(prediction: Prediction, *, name: str, chunk_seconds: float, not
         bar.set_label("probability", fontsize=9, color=_FAINT)
         picture = io.BytesIO()
         figure.savefig(picture, format="png")
-    return picture.getvalue()
+    write_whole(path, picture.getvalue())
 
 
 def _edges(prediction: Prediction, chunk_seconds: float) -> NDArray[np.float64]:
@@ -87,24 +82,12 @@ def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
     axes.set_title(f"{chunks} · {note}" if note else chunks, loc="left", fontsize=9, color=_FAINT)
 
 
-def _time_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
-    end, is_long = edges[-1], edges[-1] >= 3600
-    axes.set_xlim(0.0, end)
-    axes.xaxis.set_major_locator(MultipleLocator(next((n for n in _TICK_SECONDS if end <= _MOST_TICKS * n), end / _MOST_TICKS)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds, long=is_long)))
-    axes.set_xlabel("time (h:mm:ss)" if is_long else "time (m:ss)", fontsize=9, color=_FAINT)
+def _time_and_genres(axes: Axes, edges: NDArray[np.float64], genres: list[str]) -> None:
+    axes.set_xlim(0.0, edges[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 1.5, 3, 6, 10], integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_formatter(lambda seconds, _: str(timedelta(seconds=int(seconds))).removeprefix("0:"))
+    axes.set_xlabel("time", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
-
-
-def _clock(seconds: float, *, long: bool) -> str:
-    minutes, rest = divmod(seconds, 60)
-    shown = f"{rest:02.0f}" if rest == int(rest) else f"{rest:04.1f}"
-    if long:
-        return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{shown}"
-    return f"{int(minutes)}:{shown}"
-
-
-def _genre_axis(axes: Axes, genres: list[str]) -> None:
     axes.set_yticks(range(len(genres)), genres, fontsize=10, color=_INK)
     axes.set_ylim(len(genres) - 0.5, -0.5)
     axes.get_yticklabels()[0].set(color=_DECIDED, fontweight="bold")
@@ -116,9 +99,9 @@ def _genre_axis(axes: Axes, genres: list[str]) -> None:
 def _means(axes: Axes, prediction: Prediction) -> None:
     """The mean over the file as bars, next to the genre's row."""
     values = [probability for _, probability in prediction.ranked]
-    axes.barh(range(len(values)), values, 0.62, color=[_DECIDED, *["#b9c3d0"] * (len(values) - 1)])
-    for row, value in enumerate(values):
-        axes.text(value + 0.03, row, f"{value:.1%}", va="center", fontsize=9, color=_DECIDED if row == 0 else _FAINT)
+    bars = axes.barh(range(len(values)), values, 0.62, color=[_DECIDED, *["#b9c3d0"] * (len(values) - 1)])
+    first, *_ = axes.bar_label(bars, fmt="{:.1%}", padding=4, fontsize=9, color=_FAINT)
+    first.set_color(_DECIDED)
     axes.set_xlim(0.0, 1.35)
     axes.set_xticks([])
     axes.set_title("mean", loc="left", fontsize=9, color=_FAINT)

@@ -15,14 +15,9 @@ SILENCE = 0.5 / 32768
 
 
 def chosen_chunks(n_candidates: int, n_wanted: int | None = None) -> NDArray[np.int64]:
-    """Indices of the candidate chunks that are classified: all, or so many, spread evenly over the track.
+    """Indices of the candidate chunks that are classified, (n_chunks,) rising.
 
-    Args:
-        n_candidates: Candidate chunks of the track.
-        n_wanted: How many are asked for, at least one; None for all. A track that has fewer gives all it has.
-
-    Returns:
-        (n_chunks,) int64, rising: the middles of n_wanted equal parts of the candidates.
+    All of them, or the middles of `n_wanted` equal parts; a track that has fewer gives all it has.
     """
     n_chunks = n_candidates if n_wanted is None else min(n_candidates, n_wanted)
     return (2 * np.arange(n_chunks, dtype=np.int64) + 1) * n_candidates // max(1, 2 * n_chunks)
@@ -30,19 +25,12 @@ def chosen_chunks(n_candidates: int, n_wanted: int | None = None) -> NDArray[np.
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
-    """A track's genre, decided from its chunks.
+    """A track's genre, decided from its chunks."""
 
-    Attributes:
-        genres: In the order of the probabilities.
-        chunk_probabilities: Softmax of each chunk, in the order of time, (n_chunks, n_genres) float32.
-        chunk_start_seconds: Where each chunk begins in the track, (n_chunks,) float64.
-        seconds: Duration of the track.
-    """
-
-    genres: Sequence[str]
-    chunk_probabilities: NDArray[np.float32]
-    chunk_start_seconds: NDArray[np.float64]
-    seconds: float
+    genres: Sequence[str]  # in the order of the probabilities
+    chunk_probabilities: NDArray[np.float32]  # softmax of each chunk, in the order of time, (n_chunks, n_genres)
+    chunk_start_seconds: NDArray[np.float64]  # where each begins in the track, (n_chunks,)
+    seconds: float  # duration of the track
 
     def __post_init__(self) -> None:
         shape = (len(self.chunk_start_seconds), len(self.genres))

@@ -88,25 +88,18 @@ def accuracy_at(metrics: Mapping[str, Any], key: str, epoch: int) -> float:
 def of_run(metrics: Mapping[str, Any]) -> Comparison:
     """A run beside all that was published."""
     label = network_title(metrics["model"]["name"])
-    accuracies = {
-        epoch: {key: Estimate(mean=100 * accuracy_at(metrics, key, epoch)) for key in ACCURACIES}
-        for epoch in reported_epochs(metrics)
-    }
+    epochs = {epoch: {key: accuracy_at(metrics, key, epoch) for key in ACCURACIES} for epoch in reported_epochs(metrics)}
     return Comparison(
         title="Accuracy on the test split",
         published=published_rows(),
         data=CorpusInfo(**metrics["corpus"]).title,
-        rows=[Row(label=label, epochs=epoch, accuracies=values) for epoch, values in accuracies.items()],
+        rows=[Row(label=label, epochs=epoch, accuracies=percents(values)) for epoch, values in epochs.items()],
         notes=notes(metrics, split=metrics["dataset"]["split_scheme"]),
     )
 
 
 def of_summary(summary: Mapping[str, Any]) -> dict[str, Comparison]:
-    """The paper's tables, without and with batch normalisation, of which a summary has networks; by a name for files.
-
-    Args:
-        summary: What `summarise` returns.
-    """
+    """The paper's tables, without and with batch normalisation, of which a summary has networks; by a name for files."""
     tables = {}
     for batchnorm, title in ((False, "Without batch normalisation"), (True, "With batch normalisation")):
         networks = {name: network for name, network in summary["networks"].items() if network["batchnorm"] == batchnorm}
@@ -126,9 +119,16 @@ def summary_text(summary: Mapping[str, Any]) -> str:
     return "\n\n\n".join(table.to_text() for table in of_summary(summary).values())
 
 
-def percent(values: Mapping[str, Any]) -> Estimate:
-    """An accuracy of a summary, in percent."""
-    return Estimate(mean=100 * values["mean"], std=None if values["std"] is None else 100 * values["std"])
+def percent(value: float | Mapping[str, Any]) -> Estimate:
+    """An accuracy in 0..1, or mean and deviation of several as a summary has them, in percent."""
+    if isinstance(value, float):
+        return Estimate(mean=100 * value)
+    return Estimate(mean=100 * value["mean"], std=None if value["std"] is None else 100 * value["std"])
+
+
+def percents(values: Mapping[str, Any]) -> dict[str, Estimate]:
+    """The three accuracies of `percent`."""
+    return {key: percent(values[key]) for key in ACCURACIES}
 
 
 def network_title(name: str) -> str:
@@ -139,8 +139,8 @@ def network_title(name: str) -> str:
 def _rows(name: str, network: Mapping[str, Any], *, kind: str) -> list[Row]:
     n_runs, pooled = network["n"], network["pooled"]
     what = f"mean of {n_runs} {kind}" if n_runs > 1 else f"one {kind.removesuffix('s')}"
-    accuracies = [(f"{name}, {what}", at["epoch"], {key: percent(at[key]) for key in ACCURACIES}) for at in network["epochs"]]
+    rows = [Row(label=f"{name}, {what}", epochs=at["epoch"], accuracies=percents(at)) for at in network["epochs"]]
     if kind == "folds":
-        of_all = {key: Estimate(mean=100 * pooled[key]) for key in ACCURACIES}
-        accuracies.append((f"{name}, {pooled['n_tracks']} tracks pooled", network["epochs"][-1]["epoch"], of_all))
-    return [Row(label=label, epochs=epoch, accuracies=values) for label, epoch, values in accuracies]
+        label = f"{name}, {pooled['n_tracks']} tracks pooled"
+        rows.append(Row(label=label, epochs=rows[-1].epochs, accuracies=percents(pooled)))
+    return rows

@@ -12,12 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_model.reports.comparison import Comparison, Estimate, percent
+from keras_model.reports.comparison import Comparison, percent
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 5.2
 _TRAIN_LOOK = {"color": "#777d88"}
-_SPLITS = {"val": "validation", "test": "test"}
 # Colour, marker and line of each accuracy: told apart without colours, too.
 _LOOKS = {
     "raw": {"color": "#2f6db3", "marker": "o", "linestyle": "-"},
@@ -25,9 +24,7 @@ _LOOKS = {
     "majority": {"color": "#2e7d4f", "marker": "^", "linestyle": ":"},
 }
 _TITLES = {"raw": "raw", "maximum": "maximum probability", "majority": "majority vote"}
-_OFFSETS = {"raw": -0.2, "maximum": 0.0, "majority": 0.2}
 _MARKERS = 10
-_FRAME = {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}
 
 
 @contextmanager
@@ -36,12 +33,12 @@ def _new_axes(path: Path, *, title: str, height: float, width: float = _WIDTH_IN
     with matplotlib.rc_context(FIGURE_STYLE | style):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(wrapped(title), fontsize=10, loc="left")
+        axes.set_title(_wrapped(title), fontsize=10, loc="left")
         yield axes
         figure.savefig(path)
 
 
-def wrapped(text: str, *, width: int = 46) -> str:
+def _wrapped(text: str, *, width: int = 46) -> str:
     """A text in lines that fit a figure: nothing is cut off, for the end may be the word SYNTHETIC."""
     return textwrap.fill(text, width)
 
@@ -60,10 +57,10 @@ def _curve_axes(path: Path, *, title: str) -> Iterator[Axes]:
 def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Accuracy of each epoch on the train split, and after it the three on the split that was evaluated."""
     with _curve_axes(path, title=title) as axes:
-        _curve(axes, _values(metrics, "accuracy"), label="train, raw", look=_TRAIN_LOOK)
+        _curve(axes, [logs["accuracy"] for logs in metrics["epochs"]], label="train, raw", look=_TRAIN_LOOK)
         for name, look in _LOOKS.items():
-            if key := _evaluated(metrics, name):
-                _curve(axes, _values(metrics, key), label=f"{_SPLITS[key.split('_')[0]]}, {_TITLES[name]}", look=look)
+            split, values = _evaluated(metrics, name)
+            _curve(axes, values, label=f"{split}, {_TITLES[name]}", look=look)
         axes.set_ylabel("accuracy")
         axes.set_ylim(0.0, 1.02)
 
@@ -71,9 +68,9 @@ def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") 
 def loss_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
     """Cross-entropy likewise, without the penalty on the weights, so that train and test compare."""
     with _curve_axes(path, title=title) as axes:
-        _curve(axes, _values(metrics, "cross_entropy"), label="train", look=_TRAIN_LOOK)
-        if key := _evaluated(metrics, "cross_entropy"):
-            _curve(axes, _values(metrics, key), label=_SPLITS[key.split("_")[0]], look=_LOOKS["raw"])
+        _curve(axes, [logs["cross_entropy"] for logs in metrics["epochs"]], label="train", look=_TRAIN_LOOK)
+        split, values = _evaluated(metrics, "cross_entropy")
+        _curve(axes, values, label=split, look=_LOOKS["raw"])
         axes.set_ylabel("cross-entropy (nats)")
         axes.set_ylim(bottom=0.0)
 
@@ -83,7 +80,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
     matrix = np.asarray(counts, dtype=np.float64)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1.0)
     size = max(_WIDTH_INCHES, 0.36 * len(genres) + 1.6)
-    with _new_axes(path, title=title, width=size, height=size, **_FRAME) as axes:
+    frame = {"axes.grid": False, "axes.spines.right": True, "axes.spines.top": True}
+    with _new_axes(path, title=title, width=size, height=size, **frame) as axes:
         axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
         axes.set_xticks(range(len(genres)), genres, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(genres)), genres)
@@ -94,38 +92,36 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
             axes.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=10)
 
 
-def genre_bars(per_genre: Mapping[str, Mapping[str, float]], path: Path, *, title: str = "") -> None:
-    """The three accuracies of each genre as bars."""
+def genre_bars(per_genre: Mapping[str, Any], path: Path, *, title: str = "") -> None:
+    """The accuracies of each genre, of a run or a summary, as bars, with one standard deviation where there are several runs."""
     places = np.arange(len(per_genre))
     with _new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4, **{"hatch.linewidth": 0.6}) as axes:
         for number, (name, hatch) in enumerate(zip(_LOOKS, ("", "////", "...."), strict=True)):
-            percent = [100 * accuracies[name] for accuracies in per_genre.values()]
-            colour = _LOOKS[name]["color"]
+            estimates = [percent(accuracies[name]) for accuracies in per_genre.values()]
             axes.barh(
-                places + 0.26 * (number - 1), percent, 0.24, color=colour, hatch=hatch, edgecolor="white", label=_TITLES[name]
+                places + 0.26 * (number - 1),
+                [estimate.mean for estimate in estimates],
+                0.24,
+                xerr=[estimate.std or 0.0 for estimate in estimates],
+                color=_LOOKS[name]["color"],
+                hatch=hatch,
+                edgecolor="white",
+                label=_TITLES[name],
             )
-        _genre_axis(axes, list(per_genre))
+        axes.set_yticks(places, list(per_genre))
+        axes.set_ylim(len(per_genre) - 0.45, -0.55)
+        axes.set_xlim(0, 103)
+        axes.set_xlabel("accuracy on the genre's own (%)")
+        axes.grid(visible=False, axis="y")
+        axes.figure.legend(loc="outside upper center", ncols=3, fontsize=9, columnspacing=1.2, handlelength=1.6)
 
 
-def _genre_axis(axes: Axes, genres: Sequence[str]) -> None:
-    """Genres downwards, percent to the right, and the legend above."""
-    axes.set_yticks(range(len(genres)), genres)
-    axes.set_ylim(len(genres) - 0.45, -0.55)
-    axes.set_xlim(0, 103)
-    axes.set_xlabel("accuracy on the genre's own (%)")
-    axes.grid(visible=False, axis="y")
-    handles, labels = axes.get_legend_handles_labels()
-    axes.figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=9, columnspacing=1.2, handlelength=1.6)
-
-
-def _values(metrics: Mapping[str, Any], key: str) -> list[float]:
-    return [logs[key] for logs in metrics["epochs"]]
-
-
-def _evaluated(metrics: Mapping[str, Any], name: str) -> str | None:
-    """The key of what was measured after each epoch: on the validation split where there is one, else on the test split."""
-    keys = (f"val_{'accuracy' if name == 'raw' else name}", f"test_{name}")
-    return next((key for key in keys if key in metrics["epochs"][-1]), None)
+def _evaluated(metrics: Mapping[str, Any], name: str) -> tuple[str, list[float]]:
+    """What was measured after each epoch: on the validation split where there is one, else on the test split."""
+    epochs = metrics["epochs"]
+    if f"test_{name}" in epochs[-1]:
+        return "test", [logs[f"test_{name}"] for logs in epochs]
+    return "validation", [logs[f"val_{'accuracy' if name == 'raw' else name}"] for logs in epochs]
 
 
 def _curve(axes: Axes, values: Sequence[float], *, label: str, look: Mapping[str, Any]) -> None:
@@ -142,10 +138,22 @@ def comparison_figure(table: Comparison, path: Path) -> None:
         figure = Figure(figsize=(_WIDTH_INCHES, 0.46 * sum(n_rows) + 2.2), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True, height_ratios=n_rows)
         for axes, (heading, rows) in zip(panels, parts, strict=True):
-            axes.set_title(wrapped(heading, width=42), fontsize=10, loc="right")
-            for name in _LOOKS:
-                _points(axes, name, [row.accuracies[name] for row in rows])
-            labels = [f"{wrapped(row.label, width=26)}\n{row.epochs} epochs" for row in rows]
+            axes.set_title(_wrapped(heading, width=42), fontsize=10, loc="right")
+            for name, offset in zip(_LOOKS, (-0.2, 0.0, 0.2), strict=True):
+                estimates = [row.accuracies[name] for row in rows]
+                axes.errorbar(
+                    [estimate.mean for estimate in estimates],
+                    np.arange(len(rows)) + offset,
+                    xerr=[estimate.std or 0.0 for estimate in estimates],
+                    color=_LOOKS[name]["color"],
+                    marker=_LOOKS[name]["marker"],
+                    markersize=4.5,
+                    linestyle="none",
+                    elinewidth=1.3,
+                    capsize=2.5,
+                    label=_TITLES[name],
+                )
+            labels = [f"{_wrapped(row.label, width=26)}\n{row.epochs} epochs" for row in rows]
             axes.set_yticks(range(len(rows)), labels, fontsize=8)
             axes.set_ylim(len(rows) - 0.45, -0.55)
             axes.grid(visible=False, axis="y")
@@ -166,27 +174,3 @@ def mean_curves(network: Mapping[str, Any], path: Path, *, title: str = "") -> N
             axes.fill_between(range(1, len(mean) + 1), mean - std, mean + std, color=look["color"], alpha=0.15, linewidth=0)
         axes.set_ylabel("accuracy on the test split")
         axes.set_ylim(0.0, 1.02)
-
-
-def genre_points(network: Mapping[str, Any], path: Path, *, title: str = "") -> None:
-    """The accuracies of each genre: mean and one standard deviation."""
-    per_genre = network["per_genre"]
-    with _new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4) as axes:
-        for name in _LOOKS:
-            _points(axes, name, [percent(values[name]) for values in per_genre.values()])
-        _genre_axis(axes, list(per_genre))
-
-
-def _points(axes: Axes, name: str, estimates: Sequence[Estimate]) -> None:
-    axes.errorbar(
-        [estimate.mean for estimate in estimates],
-        np.arange(len(estimates)) + _OFFSETS[name],
-        xerr=[estimate.std or 0.0 for estimate in estimates],
-        color=_LOOKS[name]["color"],
-        marker=_LOOKS[name]["marker"],
-        markersize=4.5,
-        linestyle="none",
-        elinewidth=1.3,
-        capsize=2.5,
-        label=_TITLES[name],
-    )

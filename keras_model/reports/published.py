@@ -60,11 +60,9 @@ PUBLISHED = (
 
 
 def is_gtzan(metrics: Mapping[str, Any]) -> bool:
-    """Whether a run was tested on GTZAN.
+    """Whether a run was tested on GTZAN: a corpus of that name, not synthetic, with its genres and tracks.
 
-    It was when its corpus is called so (the pipeline names a corpus after its folder, which `python -m beam_pipeline.download`
-    calls gtzan), is not synthetic, and has GTZAN's genres and tracks. A copy under another name counts as other data: an
-    accuracy that is wrongly called GTZAN's is worse than one that is not called so.
+    A copy under another name counts as other data: an accuracy that is wrongly called GTZAN's is worse than one that is not.
     """
     corpus = metrics["corpus"]
     return (
@@ -76,12 +74,7 @@ def is_gtzan(metrics: Mapping[str, Any]) -> bool:
 
 
 def notes(metrics: Mapping[str, Any], *, split: str) -> list[str]:
-    """What must stand below a table that has a run's accuracies beside the published ones.
-
-    Args:
-        metrics: What `metrics.json` holds, of one of the runs.
-        split: The split scheme, or what several have in common.
-    """
+    """What must stand below a table that has the accuracies of runs, one with these metrics, beside the published ones."""
     corpus, dataset = metrics["corpus"], metrics["dataset"]
     if not is_gtzan(metrics):
         synthetic = ", which is synthetic audio" if corpus["synthetic"] else ""

@@ -1,4 +1,4 @@
-"""`report.html`, of one run or of several: a self-contained page, and each of its pictures as a PNG beside it."""
+"""`report.html`, of one run or of several: a self-contained page, and each of its figures as a PNG beside it."""
 
 import base64
 import json
@@ -13,13 +13,11 @@ from keras_model.reports.figures import (
     comparison_figure,
     confusion_matrix,
     genre_bars,
-    genre_points,
     loss_curves,
     mean_curves,
 )
-from keras_model.reports.gallery import Kind, ShownTrack, gallery, gallery_figure
+from keras_model.reports.gallery import KINDS, ShownChunk, gallery
 from keras_model.reports.published import ACCURACIES, SOURCES
-from keras_model.reports.run_statistics import Groups, SummaryKind, summarise
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
 from tfrecords.corpus import CorpusInfo
 from tfrecords.manifest import Manifest
@@ -28,38 +26,26 @@ from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
 
 
 def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manifest: Manifest) -> Path:
-    """Draws the figures of a run and writes its report.
+    """Draws the figures of a run and writes its report into its folder.
 
-    Args:
-        metrics: What `metrics.json` holds.
-        folder: The run's.
-        data: Folder of the dataset, for the spectrograms of some test tracks. If it cannot be read any more, the report says so.
-        manifest: Its manifest.
-
-    Returns:
-        The path of the report.
+    Where the dataset in `data` cannot be read any more, the report has no spectrograms, and says so.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     genres, final = metrics["dataset"]["genres"], metrics["final"]
     title = _synthetic_title(metrics)
-    if metrics["epochs"]:
-        accuracy_curves(metrics, figures / "accuracy.png", title=title)
-        loss_curves(metrics, figures / "loss.png", title=title)
+    accuracy_curves(metrics, figures / "accuracy.png", title=title)
+    loss_curves(metrics, figures / "loss.png", title=title)
     for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
         confusion_matrix(final[f"{key}_confusion"], genres, figures / f"confusion_{key}.png", unit=unit, title=title)
     genre_bars(final["per_genre"], figures / "genres.png", title=title)
-    shown: dict[Kind, list[ShownTrack]] = {}
+    shown: dict[str, dict[str, list[ShownChunk]]] = {}
     problem = ""
     try:
         shown = gallery(metrics, data=data, manifest=manifest)
     except (OSError, ValueError) as error:  # a dataset that was changed during a long training must not cost the report
         problem = str(error)
-    scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for track in tracks for chunk in track.chunks])
-    for kind, tracks in shown.items():
-        if tracks:
-            heading = f"{kind.name}: {title}" if title else kind.name
-            gallery_figure(tracks, figures / f"spectrograms_{kind.stem}.png", scale=scale, title=heading)
+    scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for chunks in tracks.values() for chunk in chunks])
     return _write_page(
         folder,
         "report.html",
@@ -67,28 +53,19 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manife
         network=comparison.network_title(metrics["model"]["name"]),
         comparison=comparison.of_run(metrics),
         gallery=shown,
+        kinds=KINDS,
         gallery_problem=problem,
         scale=scale,
         axes=SpectrogramAxes(manifest.spec),
     )
 
 
-def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
-    """Writes the report of several runs, and last `summary.json`.
-
-    Args:
-        groups: What `metrics.json` holds of each run, by the name of the network that tables give.
-        kind: "runs" with several seeds on one split, or "folds" of a cross-validation.
-        folder: Where to write; made where it is missing.
-
-    Returns:
-        The path of the report.
+def write_summary(summary: Mapping[str, Any], *, folder: Path) -> Path:
+    """Writes the report of several runs, of which `summarise` gave the summary, and last `summary.json`.
 
     Raises:
-        UsageError: If the runs do not belong together.
         OSError: If a file cannot be written.
     """
-    summary = summarise(groups, kind=kind)
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     tables = comparison.of_summary(summary)
@@ -105,7 +82,7 @@ def write_summary(groups: Groups, *, kind: SummaryKind, folder: Path) -> Path:
         for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
             picture = figures / f"{stem}_confusion_{key}.png"
             confusion_matrix(pooled[f"{key}_confusion"], genres, picture, unit=unit, title=heading)
-        genre_points(network, figures / f"{stem}_genres.png", title=heading)
+        genre_bars(network["per_genre"], figures / f"{stem}_genres.png", title=heading)
     report = _write_page(folder, "summary.html", summary=summary, tables=tables, stems=stems, percent=comparison.percent)
     write_whole(folder / SUMMARY_FILE, (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode())
     return report

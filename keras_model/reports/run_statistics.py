@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from keras_model.reports.comparison import accuracy_at, reported_epochs
 from keras_model.reports.published import ACCURACIES, is_gtzan, notes
 from tfrecords.errors import UsageError, quoted
 
-SummaryKind = Literal["runs", "folds"]
 Metrics = Mapping[str, Any]
 Groups = Mapping[str, Sequence[Metrics]]
 
@@ -18,21 +17,17 @@ Groups = Mapping[str, Sequence[Metrics]]
 _FOLD = re.compile(r"(?P<family>kfold|artist)-(?P<number>\d+)(?:/(?P<n_folds>\d+))?")
 _N_ARTIST_FOLDS = 3
 # What does not change what a run is a sample of.
-_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib", "fold", "checkpoint_seconds"})
+_MAY_DIFFER = frozenset({"data", "output", "export", "seed", "verbose", "cache_gib", "fold"})
 
 
-def kind_of(groups: Groups) -> SummaryKind:
-    """Folds where runs are of different folds, else runs on one split."""
+def kind_of(groups: Groups) -> str:
+    """The kind of several runs: "folds" of a cross-validation, or "runs" with several seeds on one split."""
     schemes = {run["dataset"]["split_scheme"] for runs in groups.values() for run in runs}
     return "folds" if len(schemes) > 1 and all(map(_FOLD.fullmatch, schemes)) else "runs"
 
 
-def summarise(groups: Groups, *, kind: SummaryKind) -> dict[str, Any]:
-    """Summarises finished runs.
-
-    Args:
-        groups: What `metrics.json` holds of each run, by the name of the network that tables give.
-        kind: "runs" with several seeds on one split, or "folds" of a cross-validation.
+def summarise(groups: Groups) -> dict[str, Any]:
+    """Summarises finished runs: what `metrics.json` holds of each, by the name of the network that tables give.
 
     Returns:
         What `summary.json` holds. Accuracies in 0..1; `std` is the sample standard deviation (n − 1), None for one run. For each
@@ -42,15 +37,14 @@ def summarise(groups: Groups, *, kind: SummaryKind) -> dict[str, Any]:
     Raises:
         UsageError: If the runs do not belong together.
     """
-    check_comparable(groups, kind=kind)
+    check_comparable(groups)
     every_run = [run for runs in groups.values() for run in runs]
     first = next((run for run in every_run if not is_gtzan(run)), every_run[0])
     schemes = sorted({run["dataset"]["split_scheme"] for run in every_run})
     split = schemes[0] if len(schemes) == 1 else f"{schemes[0]} to {schemes[-1]}"
     return {
-        "kind": kind,
+        "kind": kind_of(groups),
         "corpus": first["corpus"],
-        "is_gtzan": is_gtzan(first),
         "preset": first["dataset"]["preset"],
         "genres": list(first["dataset"]["genres"]),
         "split": split,
@@ -65,6 +59,13 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
     # Where a validation split has chosen the epoch, it is another one in each run.
     chosen = len({(len(run["epochs"]), run["kept_epoch"]) for run in runs}) > 1
     tested = not chosen and all("test_raw" in logs for run in runs for logs in run["epochs"])
+    if chosen:
+        reported = {max(run["kept_epoch"] for run in runs): {key: [run["final"][key] for run in runs] for key in ACCURACIES}}
+    else:
+        reported = {
+            epoch: {key: [accuracy_at(run, key, epoch) for run in runs] for key in ACCURACIES}
+            for epoch in reported_epochs(runs[0])
+        }
     curves = {key: np.array([[logs[f"test_{key}"] for logs in run["epochs"]] for run in runs]) for key in ACCURACIES if tested}
     confusions = {key: np.sum([run["final"][f"{key}_confusion"] for run in runs], axis=0) for key in ACCURACIES}
     return {
@@ -73,22 +74,12 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
         "batchnorm": runs[0]["options"]["batchnorm"],
         "seeds": [run["options"]["seed"] for run in runs],
         "folders": [run["options"]["output"] for run in runs],
-        "epochs": [
-            {"epoch": epoch} | {key: _estimate([accuracy_at(run, key, epoch) for run in runs]) for key in ACCURACIES}
-            for epoch in reported_epochs(runs[0])
-        ]
-        if not chosen
-        else [
-            {"epoch": max(run["kept_epoch"] for run in runs)}
-            | {key: _estimate([run["final"][key] for run in runs]) for key in ACCURACIES}
-        ],
+        "epochs": [{"epoch": epoch} | {key: _estimate(values) for key, values in of.items()} for epoch, of in reported.items()],
         "per_genre": {
             genre: {key: _estimate([run["final"]["per_genre"][genre][key] for run in runs]) for key in ACCURACIES}
             for genre in runs[0]["dataset"]["genres"]
         },
-        "curves": {
-            key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items() if values.size
-        },
+        "curves": {key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items()},
         "pooled": {key: float(np.trace(counts) / counts.sum()) for key, counts in confusions.items()}
         | {name: sum(run["final"][name] for run in runs) for name in ("n_chunks", "n_tracks")}
         | {f"{key}_confusion": counts.tolist() for key, counts in confusions.items()},
@@ -104,18 +95,15 @@ def _std(values: Any) -> Any:
     return np.std(values, axis=0, ddof=1).tolist() if len(values) > 1 else None
 
 
-def check_comparable(groups: Groups, *, kind: SummaryKind) -> None:
+def check_comparable(groups: Groups) -> None:
     """Refuses runs of which mean and standard deviation would say nothing.
 
-    Args:
-        groups: What `metrics.json` holds of each run, by network.
-        kind: "runs" must share one dataset and differ in their seeds; "folds" must be every fold of one cross-validation once.
+    Runs on one split must share its dataset and differ in their seeds; of a cross-validation there must be every fold, once.
 
     Raises:
         UsageError: Naming the run and what is wrong with it.
     """
-    if not groups or not all(groups.values()):
-        raise UsageError("a summary needs at least one finished run of each network")
+    kind = kind_of(groups)
     first = next(iter(groups.values()))[0]
     run_of_data: dict[Any, Metrics] = {}
     for runs in groups.values():
@@ -124,8 +112,6 @@ def check_comparable(groups: Groups, *, kind: SummaryKind) -> None:
                 raise UsageError(f"{_name(run)} is no finished run: its training was interrupted")
             _check_same(run, first, _data)
             _check_same(run, runs[0], _settings)
-            if not run["options"].get("early_stopping") and len(run["epochs"]) != len(runs[0]["epochs"]):
-                raise UsageError(f"{_name(run)} has {len(run['epochs'])} epochs, {_name(runs[0])} has {len(runs[0]['epochs'])}")
         if kind == "folds":
             _check_folds(runs)
         else:
@@ -149,12 +135,9 @@ def _check_different(runs: Sequence[Metrics], what: str, key_of: Callable[[Metri
 
 
 def _check_folds(runs: Sequence[Metrics]) -> None:
-    folds = {_name(run): _FOLD.fullmatch(run["dataset"]["split_scheme"]) for run in runs}
-    for run in runs:
-        if not folds[_name(run)]:
-            raise UsageError(f"{_name(run)} is of split {run['dataset']['split_scheme']}, which is no fold")
-    by_number = _check_different(runs, "are both of fold", lambda run: int(folds[_name(run)]["number"]))  # type: ignore[index]
-    families = {(fold["family"], int(fold["n_folds"] or _N_ARTIST_FOLDS)) for fold in folds.values() if fold}
+    folds = {_name(run): fold for run in runs if (fold := _FOLD.fullmatch(run["dataset"]["split_scheme"]))}
+    by_number = _check_different(runs, "are both of fold", lambda run: int(folds[_name(run)]["number"]))
+    families = {(fold["family"], int(fold["n_folds"] or _N_ARTIST_FOLDS)) for fold in folds.values()}
     if len(families) > 1:
         schemes = ", ".join(run["dataset"]["split_scheme"] for run in runs)
         raise UsageError(f"the runs are of several cross-validations: {schemes}")

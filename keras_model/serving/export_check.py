@@ -12,12 +12,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
-from keras_model.prediction.model import load_saved_model
-from keras_model.prediction.track import Prediction, chosen_chunks
+from keras_model.prediction.model import Predictor, load_saved_model
+from keras_model.prediction.track import Prediction
 from keras_model.run_folder import ExportError
-from tfrecords.audio import decode_audio
 from tfrecords.errors import quoted
-from tfrecords.log_mel import cut_chunks, log_mel
+from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.schema import Record, encode
 
@@ -31,8 +30,6 @@ _OTHER_RATES_HZ = (44100, 48000)
 # An item that stands alone passes through the same operations, in the same blocks.
 NEIGHBOUR_TOLERANCE = 1e-6
 _TRACK_SECONDS = 2.5
-
-Answer = Mapping[str, tf.Tensor]
 
 
 def check_signals(spec: LogMelSpec) -> NDArray[np.float32]:
@@ -62,13 +59,7 @@ def wav_bytes(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
 
 
 def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_wanted: int | None = None) -> dict[str, Any]:
-    """Reloads a SavedModel and compares it.
-
-    Args:
-        saved: Its folder.
-        model: The network that was exported.
-        front_end: Its front end.
-        n_wanted: How many chunks of a track it classifies; None for all.
+    """Reloads a SavedModel and compares it with the network that was exported, and with its front end in the pipeline.
 
     Returns:
         For each comparison the largest difference and what it may be.
@@ -79,6 +70,7 @@ def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_want
     reloaded = load_saved_model(saved)
     signatures = reloaded.signatures
     spec = front_end.spec
+    predictor = Predictor(reloaded, front_end)  # the pipeline's front end, and the network, which is compared before
     results = {}
 
     def compare(name: str, title: str, served: Any, expected: Any, tolerance: float) -> None:
@@ -106,7 +98,7 @@ def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_want
     for rate in (spec.sample_rate, *(rate for rate in _OTHER_RATES_HZ if rate != spec.sample_rate)):
         tolerance = TRACK_TOLERANCE if rate == spec.sample_rate else RESAMPLED_TOLERANCE
         files = [wav_bytes(waveform, rate) for waveform in check_tracks(spec, sample_rate=rate)]
-        expected = [_by_pipeline(file, model, front_end, n_wanted) for file in files]
+        expected = [predictor.predict(file, n_chunks=n_wanted) for file in files]
         answer = classify_audio(audio=tf.constant(files))
         title = f"probabilities of tracks of {rate} Hz differ from the pipeline's"
         compare(f"tracks_{rate}_hz", title, answer["probabilities"], [one.probabilities for one in expected], tolerance)
@@ -136,20 +128,7 @@ def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_want
     return results
 
 
-def _by_pipeline(file: bytes, model: keras.Model, front_end: FrontEnd, n_wanted: int | None) -> Prediction:
-    spec = front_end.spec
-    waveform = decode_audio(file, sample_rate=spec.sample_rate).waveform
-    starts = chosen_chunks(spec.n_candidate_chunks(len(waveform)), n_wanted) * spec.chunk_step
-    features = log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
-    return Prediction(
-        genres=front_end.genres,
-        chunk_probabilities=model.predict(features[..., np.newaxis], verbose=0),
-        chunk_start_seconds=starts / spec.sample_rate,
-        seconds=len(waveform) / spec.sample_rate,
-    )
-
-
-def check_decisions(answer: Answer, expected: Sequence[Prediction], tolerance: float, rate: int) -> None:
+def check_decisions(answer: Mapping[str, tf.Tensor], expected: Sequence[Prediction], tolerance: float, rate: int) -> None:
     """Decisions must be the same, but where what decides is nearer to a tie than the probabilities need be to each other."""
     served = {name: answer[name].numpy() for name in ("genre", "genre_majority", "n_chunks", "votes")}
     for row, one in enumerate(expected):

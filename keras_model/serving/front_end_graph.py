@@ -27,14 +27,9 @@ _BLOCK_SAMPLES = 1_000_000
 
 
 def log_mel_graph(chunks: tf.Tensor, *, spec: LogMelSpec) -> tf.Tensor:
-    """Log-mel spectrograms of equally long chunks.
+    """Chunks (n_chunks, spec.chunk_samples) float32 in ±1 to log-mels (n_chunks, n_mels, n_frames) float32.
 
-    Args:
-        chunks: Waveforms in ±1, (n_chunks, spec.chunk_samples) float32.
-        spec: The front end.
-
-    Returns:
-        (n_chunks, n_mels, n_frames) float32, within 1e-4 of `tfrecords.log_mel.log_mel`. The FFT is float64, as there.
+    They are within 1e-4 of those of `tfrecords.log_mel.log_mel`. The FFT is float64, as there.
     """
     samples = tf.cast(chunks, tf.float64) * spec.amplitude_scale
     padding = spec.n_fft // 2 if spec.centered else 0
@@ -55,15 +50,9 @@ def log_mel_graph(chunks: tf.Tensor, *, spec: LogMelSpec) -> tf.Tensor:
 
 
 def resample_graph(waveform: tf.Tensor, sample_rate: tf.Tensor, *, to_rate: int) -> tf.Tensor:
-    """Resamples a waveform.
+    """A waveform (n_samples,) float32 at another rate: (⌈n_samples · to_rate / sample_rate⌉,) float32.
 
-    Args:
-        waveform: (n_samples,) float32.
-        sample_rate: Its sample rate in Hz, scalar int32, positive.
-        to_rate: The sample rate of the result in Hz.
-
-    Returns:
-        (⌈n_samples · to_rate / sample_rate⌉,) float32.
+    Both rates are in Hz; that of the waveform is a scalar int32, positive.
     """
     same = tf.equal(sample_rate, to_rate)
     return tf.cond(same, lambda: waveform, lambda: _resample(waveform, tf.cast(sample_rate, tf.int64), to_rate))

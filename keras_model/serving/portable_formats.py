@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -40,42 +41,47 @@ _INSTALL = "install it with: .venv/bin/pip install -e '.[formats]'"
 Classify = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def export_onnx(model: keras.Model, front_end: FrontEnd, *, folder: Path, name: str) -> Path:
-    """Writes a network as an ONNX file: input `log_mel` (batch, n_mels, n_frames), output `probabilities` (batch, n_genres).
-
-    Its metadata has the front end as JSON under "front_end" and the list of genres as JSON under "genres".
+def export_portable(model: keras.Model, front_end: FrontEnd, form: str, *, folder: Path, name: str) -> Path:
+    """Writes a network as a file: input `log_mel` (batch, n_mels, n_frames), output `probabilities` (batch, n_genres).
 
     Args:
         model: From (batch, n_mels, n_frames, 1) to probabilities.
         front_end: Of the dataset that the network was trained on.
+        form: One of FORMATS.
         folder: Where the file is written; made where it is missing.
-        name: The file's, without the `.onnx` that is added. No file is ever overwritten.
+        name: The file's, without the ending that is added. No file is ever overwritten.
 
     Returns:
         The file's path.
 
     Raises:
-        UsageError: If the file exists, or tf2onnx, onnx or onnxruntime is not installed.
-        ExportError: If ONNX Runtime does not compute with the file what Keras computes, or it cannot be written.
+        UsageError: If the file exists, or a package that the format needs is not installed.
+        ExportError: If the format's runtime does not compute with the file what Keras computes, or it cannot be written.
     """
-    path = folder / f"{name}.onnx"
-    packages = ("tf2onnx", "onnx", "onnxruntime")
-    return _export(model, front_end, path, packages=packages, convert=to_onnx, run=run_onnx)
-
-
-def export_litert(model: keras.Model, front_end: FrontEnd, *, folder: Path, name: str) -> Path:
-    """Writes a network as a LiteRT file, with the input and output of `export_onnx` as its one signature.
-
-    `front_end.json` and `genres.txt` lie in a ZIP archive at the file's end. Arguments, result and errors are those of
-    `export_onnx`; the package it needs is ai-edge-litert.
-    """
-    path = folder / f"{name}.tflite"
-    packages = ("ai_edge_litert.interpreter",)
-    return _export(model, front_end, path, packages=packages, convert=to_litert, run=run_litert)
+    suffix, packages, convert, run = FORMATS[form]
+    path = folder / f"{name}{suffix}"
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists; choose another name")
+    try:
+        with _quietly():
+            for package in packages:
+                _import(package, path)
+            data = convert(model, front_end)
+            _check(run(data), model, front_end.spec, path.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except (UsageError, ExportError):
+        raise
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror}") from error
+    except Exception as error:  # converters and runtimes raise errors of every kind
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ExportError(f"{path.name} cannot be made of this network: {reason}") from error
+    return path
 
 
 def to_onnx(model: keras.Model, front_end: FrontEnd) -> bytes:
-    """The network as an ONNX file.
+    """The network as an ONNX file, whose metadata has the front end and the list of genres as JSON.
 
     Keras' own export makes inputs of what is no variable, such as a standardisation's mean: here all are constants.
     """
@@ -97,10 +103,9 @@ def to_onnx(model: keras.Model, front_end: FrontEnd) -> bytes:
 
 
 def to_litert(model: keras.Model, front_end: FrontEnd) -> bytes:
-    """The network as a LiteRT file.
+    """The network as a LiteRT file, with `front_end.json` and `genres.txt` in a ZIP archive at its end.
 
-    What goes with a model is appended as a ZIP archive, where TensorFlow Lite's metadata has it: interpreters pass over it, and
-    `unzip` and Python's zipfile read it without the model's schema.
+    There TensorFlow Lite's metadata is: interpreters pass over it, and `unzip` and Python's zipfile read it without the schema.
     """
     log_mels = keras.Input(front_end.spec.shape, name=_INPUT)
     image = keras.layers.Reshape((*front_end.spec.shape, 1), name="image")(log_mels)
@@ -135,37 +140,6 @@ def _graph_of(model: keras.Model, signature: list[tf.TensorSpec]) -> tf.types.ex
     return tf.function(lambda log_mel: model(log_mel[..., tf.newaxis], training=False), input_signature=signature)
 
 
-def _export(
-    model: keras.Model,
-    front_end: FrontEnd,
-    path: Path,
-    *,
-    packages: tuple[str, ...],
-    convert: Callable[[keras.Model, FrontEnd], bytes],
-    run: Callable[[bytes], Classify],
-) -> Path:
-    if os.path.lexists(path):
-        raise UsageError(f"{path} exists; choose another name")
-    try:
-        with _quietly():
-            for package in packages:
-                _import(package, path)
-            data = convert(model, front_end)
-            _check(run(data), model, front_end.spec)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
-    except UsageError:
-        raise
-    except ExportError as error:
-        raise ExportError(f"{path.name} is not written: {error}") from error
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}") from error
-    except Exception as error:  # converters and runtimes raise errors of every kind
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ExportError(f"{path.name} cannot be made of this network: {reason}") from error
-    return path
-
-
 def _import(package: str, path: Path) -> None:
     try:
         importlib.import_module(package)
@@ -186,7 +160,7 @@ def _quietly() -> Iterator[None]:
             logging.disable(logging.NOTSET)
 
 
-def _check(classify: Classify, model: keras.Model, spec: LogMelSpec) -> None:
+def _check(classify: Classify, model: keras.Model, spec: LogMelSpec, name: str) -> None:
     """Refuses a file whose probabilities are not the network's; as a graph on the CPU, as a GPU may round to TensorFloat-32."""
     network = _graph_of(model, [tf.TensorSpec((None, *spec.shape), tf.float32)])
     for batch in check_batches(spec):
@@ -194,12 +168,12 @@ def _check(classify: Classify, model: keras.Model, spec: LogMelSpec) -> None:
             expected = network(tf.constant(batch)).numpy()
         actual = classify(batch)
         if actual.shape != expected.shape:
-            problem = f"its probabilities have the shape {actual.shape}, the network's {expected.shape}"
-            raise ExportError(f"for a batch of {len(batch)}, {problem}")
-        difference = float(np.abs(actual - expected).max())
-        if not difference <= TOLERANCE:  # nor is NaN
-            problem = f"its probabilities differ from the network's by {difference:.2g}, more than {TOLERANCE:.0e}"
-            raise ExportError(f"for a batch of {len(batch)}, {problem}")
+            problem = f"have the shape {actual.shape}, the network's {expected.shape}"
+        elif not (difference := float(np.abs(actual - expected).max())) <= TOLERANCE:  # nor is NaN
+            problem = f"differ from the network's by {difference:.2g}, more than {TOLERANCE:.0e}"
+        else:
+            continue
+        raise ExportError(f"{name} is not written: for a batch of {len(batch)}, its probabilities {problem}")
 
 
 def check_batches(spec: LogMelSpec) -> list[NDArray[np.float32]]:
@@ -215,3 +189,18 @@ def check_batches(spec: LogMelSpec) -> list[NDArray[np.float32]]:
     drawn = heard.mean(axis=0) + heard.std(axis=0) * rng.standard_normal((10, *spec.shape), dtype=np.float32)
     together = np.concatenate([heard, drawn])
     return [together[:1], together[1:4], together]
+
+
+class _Format(NamedTuple):
+    """A kind of file: its ending, the packages that it needs, what makes its bytes and what runs them."""
+
+    suffix: str
+    packages: tuple[str, ...]
+    convert: Callable[[keras.Model, FrontEnd], bytes]
+    run: Callable[[bytes], Classify]
+
+
+FORMATS = {
+    "onnx": _Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), to_onnx, run_onnx),
+    "litert": _Format(".tflite", ("ai_edge_litert.interpreter",), to_litert, run_litert),
+}

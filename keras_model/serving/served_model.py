@@ -22,43 +22,36 @@ _NOT_FINITE = "holds values that are NaN or infinite, or too large"
 
 
 class ServedModel(tf.Module):
-    """A network together with its front end, in stock TensorFlow operations alone.
+    """A network, (batch, n_mels, n_frames, 1) to (batch, n_genres), and its front end, in stock TensorFlow operations alone.
 
     In every signature all inputs and outputs have the batch as their first dimension, and what one item gets does not depend on
     the others: an item that cannot be classified has an `error`, no genre, and zeros for probabilities.
 
     Attributes:
-        weights: The network's weights, as TensorFlow's variables. Not the Keras model itself: tracked through it, they are saved
-            in a way that only Python can restore, and TF Serving cannot.
-        assets: The files that travel in the SavedModel's `assets/`.
         log_mel: The served features: chunks (n_chunks, chunk_samples) float32 in ±1 to log-mels (n_chunks, n_mels, n_frames).
     """
 
     def __init__(
         self, model: keras.Model, front_end: FrontEnd, *, assets: tuple[Path, ...] = (), n_wanted: int | None = None
     ) -> None:
-        """Makes the module.
-
-        Args:
-            model: From (batch, n_mels, n_frames, 1) to probabilities (batch, n_genres).
-            front_end: Of the dataset that the network was trained on.
-            assets: Files.
-            n_wanted: How many chunks of a track are classified, spread evenly over it; None for all candidates.
-        """
         super().__init__()
+        # Not the Keras model itself: tracked through it, they are saved in a way that only Python can restore.
         self.weights = [weight.value for weight in model.weights]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
         self._spec = spec = front_end.spec
         self._genres = tf.constant(front_end.genres)
-        self._n_genres = len(front_end.genres)
-        self._n_wanted = n_wanted
+        self._n_genres = n_genres = len(front_end.genres)
         chunks = tf.TensorSpec((None, spec.chunk_samples), tf.float32)
         self.log_mel = tf.function(lambda chunks: log_mel_graph(chunks, spec=spec), input_signature=[chunks], autograph=False)
         # Each is traced once, and the signatures share it.
         log_mel = tf.TensorSpec((None, *spec.shape), tf.float32)
         self._network = _shared(lambda log_mel: model(log_mel[..., tf.newaxis], training=False), log_mel)
-        track = (tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.string))
-        self._classify_track = _shared(self._answer, *track)
+        self._classify_track = _shared(
+            lambda waveform, sample_rate, error: classify_track(
+                waveform, sample_rate, error, network=self._network, n_genres=n_genres, spec=spec, n_wanted=n_wanted
+            ),
+            *(tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.string)),
+        )
 
     def save(self, path: Path) -> None:
         """Writes a SavedModel with all signatures; that for TF Serving's Classify API is named as such."""
@@ -95,15 +88,9 @@ class ServedModel(tf.Module):
         )
 
     def classify_waveform(self, waveform: tf.Tensor, n_samples: tf.Tensor, sample_rate: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Waveforms to decisions, one row each, by their candidate chunks.
+        """Waveforms (batch, samples) float32 in ±1, mono, to what `classify_audio` returns.
 
-        Args:
-            waveform: (batch, samples) float32 in ±1, mono; what lies beyond an item's own samples is not looked at.
-            n_samples: (batch,) int32, number of samples of each item.
-            sample_rate: (batch,) int32, in Hz.
-
-        Returns:
-            As of `classify_audio`.
+        What lies beyond an item's own `n_samples` is not looked at; they and the sample rates, in Hz, are (batch,) int32.
         """
         longest = tf.shape(waveform)[1]
 
@@ -139,27 +126,12 @@ class ServedModel(tf.Module):
         right = tf.logical_and(right, whole)[:, tf.newaxis]
         return {"classes": tf.where(right, self._genres, ""), "scores": tf.where(right, scores, 0.0)}
 
-    def _probabilities(self, log_mel: tf.Tensor) -> tf.Tensor:
-        probabilities: tf.Tensor = self._network(log_mel)
-        return probabilities
-
     def _guarded_probabilities(self, log_mel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Probabilities (batch, n_genres), zeros where the log-mel is no number, and whether it is one (batch,)."""
         finite = tf.reduce_all(tf.math.is_finite(log_mel), axis=(1, 2))
-        probabilities = self._probabilities(tf.where(finite[:, tf.newaxis, tf.newaxis], log_mel, 0.0))
+        probabilities = self._network(tf.where(finite[:, tf.newaxis, tf.newaxis], log_mel, 0.0))
         right = tf.logical_and(finite, tf.reduce_all(tf.math.is_finite(probabilities), axis=1))
         return tf.where(right[:, tf.newaxis], probabilities, 0.0), right
-
-    def _answer(self, waveform: tf.Tensor, sample_rate: tf.Tensor, error: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classify_track(
-            waveform,
-            sample_rate,
-            error,
-            network=self._probabilities,
-            n_genres=self._n_genres,
-            spec=self._spec,
-            n_wanted=self._n_wanted,
-        )
 
     def _decisions(self, classify: Callable[..., dict[str, tf.Tensor]], items: Any) -> dict[str, tf.Tensor]:
         """What `classify` says of each item, one after the other: no item's length or fault touches another's answer."""

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from keras_model.front_end import FrontEnd
+from keras_model.prediction.model import newest_version
 from keras_model.run_folder import write_whole
 
 MODELS_FILE = "models.config"
@@ -42,7 +43,7 @@ services:
 
 def write_serving_files(folder: Path) -> None:
     """Writes `models.config`, which names a folder's models (`<name>/<version>/`), and the other two where they are missing."""
-    names = sorted(path.name for path in folder.iterdir() if is_model_name(path.name) and _has_version(path))
+    names = sorted(path.name for path in folder.iterdir() if is_model_name(path.name) and newest_version(path))
     models = "".join(
         f'  config {{ name: "{name}" base_path: "{_MOUNTED}/{name}" model_platform: "tensorflow" }}\n' for name in names
     )
@@ -53,12 +54,9 @@ def write_serving_files(folder: Path) -> None:
 
 
 def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
-    """Writes a request for each signature, which TF Serving sends a version first: a graph's first answer takes seconds.
+    """Writes a request for each signature into a version's `assets.extra`; `name` is the model's.
 
-    Args:
-        folder: `assets.extra` of the version.
-        front_end: Of the model.
-        name: Of the model.
+    TF Serving sends them before it takes others, for a graph's first answer takes seconds.
     """
     import numpy as np  # the command line asks for names before any of these is loaded
     import tensorflow as tf
@@ -97,7 +95,3 @@ def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
 def is_model_name(name: str) -> bool:
     """Whether TF Serving can serve a model of this name, and its folder can lie beside the files above."""
     return bool(_NAME.fullmatch(name)) and name not in (MODELS_FILE, BATCHING_FILE, COMPOSE_FILE)
-
-
-def _has_version(folder: Path) -> bool:
-    return folder.is_dir() and any(path.name.isdecimal() and (path / "saved_model.pb").is_file() for path in folder.iterdir())

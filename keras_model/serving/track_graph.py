@@ -31,9 +31,9 @@ def classify_track(
         sample_rate: Scalar int32, in Hz.
         error: Scalar string; not empty where something has been found wrong with the track already.
         network: From log-mels (n, n_mels, n_frames) to probabilities (n, n_genres).
-        n_genres: Number of the network's outputs.
+        n_genres: Number of its outputs.
         spec: The front end.
-        n_wanted: How many chunks are taken, spread as by `chosen_chunks`; None for all candidates.
+        n_wanted: How many chunks are taken, as by `chosen_chunks`.
 
     Returns:
         The outputs of signature `classify_audio` for one item, under their names: the chunks have no rows, numbers are zeros and

@@ -20,25 +20,15 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 class WavAudio(NamedTuple):
-    """A decoded file.
+    """A decoded file, or one line that says why it does not decode."""
 
-    Attributes:
-        waveform: (n_samples,) float32, the mean of the channels; integer formats lie in ±1. Empty where there is an error.
-        sample_rate: Scalar int32, in Hz, as the header has it.
-        error: Scalar string, one line that says why the file does not decode; empty where it does.
-    """
-
-    waveform: tf.Tensor
-    sample_rate: tf.Tensor
-    error: tf.Tensor
+    waveform: tf.Tensor  # (n_samples,) float32, the mean of the channels; empty where there is an error
+    sample_rate: tf.Tensor  # scalar int32, in Hz, as the header has it
+    error: tf.Tensor  # scalar string, empty where there is none
 
 
 def decode_wav(data: tf.Tensor) -> WavAudio:
-    """Decodes a whole WAV file; no bytes whatever make it raise.
-
-    Args:
-        data: The file's bytes, a scalar string.
-    """
+    """Decodes the bytes of a whole WAV file, a scalar string; none whatever make it raise."""
     with tf.device("CPU:0"):  # a GPU would take longer to start on each of the header's numbers than to read them
         fmt, samples, size = _find_samples(data)
         tag, n_channels, sample_rate, frame_bytes, bits = (

@@ -46,7 +46,7 @@ class GrpcServer:
         self._service = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def ask(self, wav: bytes) -> Outputs:
-        """See `keras_model.serving_client.protocol.Server`."""
+        """As of `RestServer`; strings are bytes."""
         address = self._address
         # All outputs are asked for: a server that batches does so by signature, and would run a request for some of them alone.
         request = predict_pb2.PredictRequest(inputs={"audio": tf.make_tensor_proto([wav])})

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -43,19 +43,12 @@ class UnusableServerError(UsageError):
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a model is served.
+    """Where a model is served."""
 
-    Attributes:
-        url: http(s)://host[:port][/path], TensorFlow Serving's REST, or grpc://host[:port].
-        model: Its name there.
-        version: None for the server's newest.
-        timeout_seconds: How long one attempt may take; over REST, how long the server may say nothing.
-    """
-
-    url: str
+    url: str  # http(s)://host[:port][/path], TensorFlow Serving's REST, or grpc://host[:port]
     model: str = "genres"
-    version: int | None = None
-    timeout_seconds: float = 60.0
+    version: int | None = None  # the server's newest
+    timeout_seconds: float = 60.0  # for one attempt; over REST, for the server to say nothing
 
     def __post_init__(self) -> None:
         try:
@@ -87,25 +80,6 @@ class Address:
         return f"model {quoted(self.model)}{version} at {self.shown_url}"
 
 
-class Server(Protocol):
-    """A served model, whichever protocol it speaks."""
-
-    def ask(self, wav: bytes) -> Outputs:
-        """Sends a WAV file once.
-
-        Returns:
-            The outputs of signature `classify_audio` for this file, without the batch's dimension; strings as str or bytes.
-
-        Raises:
-            TransientError: If another attempt may fare better.
-            ServingError: If it would not.
-            UnusableServerError: If no file would fare better.
-        """
-
-    def close(self) -> None:
-        """Ends the connections."""
-
-
 def ask_patiently(ask: Callable[[], Outputs], *, n_retries: int) -> Outputs:
     """Repeats a request that fails in passing, with pauses of half a second, one, two …, each shortened at random.
 
@@ -114,7 +88,7 @@ def ask_patiently(ask: Callable[[], Outputs], *, n_retries: int) -> Outputs:
 
     Raises:
         ServingError: If the last attempt fails too; at once, if another attempt would not help.
-        UnusableServerError: Likewise.
+        UnusableServerError: Likewise, where no file would fare better.
     """
     n_failed = 0
     while True:
@@ -130,12 +104,9 @@ def ask_patiently(ask: Callable[[], Outputs], *, n_retries: int) -> Outputs:
 
 
 def answered_prediction(outputs: Mapping[str, NDArray[Any]], *, seconds: float) -> Prediction:
-    """A file's prediction, decided from its chunks as everywhere else.
+    """The prediction of a file of so many seconds, decided from its chunks as everywhere else.
 
-    Args:
-        outputs: What `Server.ask` returns; the chunks are filled up beyond their number where the server answered for several
-            files at once.
-        seconds: Duration of the file.
+    Where the server answered for several files at once, the outputs are filled up beyond the file's own chunks.
 
     Raises:
         ServingError: If the model could not classify the file; in its words.
@@ -158,13 +129,7 @@ def answered_prediction(outputs: Mapping[str, NDArray[Any]], *, seconds: float) 
 
 
 def refusal(address: Address, message: str, *, unknown_model: bool) -> Exception:
-    """What a server's refusal means: for every file, or for this one.
-
-    Args:
-        address: Of the server.
-        message: The server's own words.
-        unknown_model: Whether the status says that there is no such model.
-    """
+    """What a server's refusal, in its own words, means: for every file, or for this one."""
     message = one_line(message)
     if unknown_model:
         return UnusableServerError(f"there is no {address.title} (the server: {message})")

@@ -45,7 +45,13 @@ class RestServer:
             self._session.auth = user_and_password
 
     def ask(self, wav: bytes) -> Outputs:
-        """See `keras_model.serving_client.protocol.Server`."""
+        """The outputs of signature `classify_audio` for a WAV file, sent once, without the batch's dimension.
+
+        Raises:
+            TransientError: If another attempt may fare better.
+            ServingError: If it would not.
+            UnusableServerError: If no file would fare better.
+        """
         response = self._post({"audio": {"b64": base64.b64encode(wav).decode("ascii")}})
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
