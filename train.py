@@ -6,15 +6,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from keras_model.argument_types import at_least_zero, keras_seed, positive, whole
 from keras_model.networks.settings import IMPLEMENTATIONS, NETWORKS
-from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, KEPT, PRECISIONS, STANDARDIZATIONS, TrainOptions
+from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, KEPT, PRECISIONS, RECIPES, STANDARDIZATIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
-from keras_model.recipes import RECIPES
 from keras_model.run import check_data, check_output, train
 from keras_model.run_folder import RunRecord, TrainingError
 from keras_model.series import train_several
-from tfrecords.command import CommandParser, python_command
+from tfrecords.command import CommandParser, at_least_zero, keras_seed, positive, python_command, whole
 from tfrecords.errors import UsageError
 
 _NOT_GIVEN = object()

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from benchmarks import half_size
 from benchmarks.gtzan_images import N_CHUNKS, SPEC, Pictures, chunks, folds, read_pictures, selection_tracks
 from benchmarks.recipe_table import DECISIONS, Compared, print_table
-from keras_model.options import TrainOptions
+from keras_model.options import RECIPES, TrainOptions
 from keras_model.quiet import load_tensorflow
-from keras_model.recipes import RECIPES
 from tfrecords.statistics import LogMelStatistics, band_standardization
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_model.argument_types import at_least_zero
 from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE
-from tfrecords.command import CommandParser
+from tfrecords.command import CommandParser, at_least_zero
 from tfrecords.errors import UsageError, quoted
 from tfrecords.manifest import DatasetError, Manifest, read_dataset
 from tfrecords.tracks import read_tracks

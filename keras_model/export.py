@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_model.argument_types import folder, whole
 from keras_model.front_end import FrontEnd
 from keras_model.networks.settings import IMPLEMENTATIONS
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
-from tfrecords.command import CommandParser
+from tfrecords.command import CommandParser, folder, whole
 from tfrecords.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -167,8 +166,9 @@ def main(arguments: list[str]) -> int:
         load_tensorflow(verbose=options.verbose)
         from keras_model.networks.classifiers import load_model
 
-        model = load_model(options.run / MODEL_FILE, options.convolution)
         for form in dict.fromkeys(options.format):
+            # Other runtimes have convolutions of their own.
+            model = load_model(options.run / MODEL_FILE, options.convolution if form == "saved-model" else "stock")
             if form == "saved-model":
                 path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
             else:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_model.networks.settings import NetworkSettings, network_settings
-from keras_model.recipes import PAPER
 from keras_model.training.augmentation import Augmentation, SpecMasks
 from tfrecords.errors import UsageError
 
@@ -16,6 +15,24 @@ KEPT = ("last", "best")
 AUGMENTATIONS = ("spec",)
 STANDARDIZATIONS = ("per_band",)
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
+
+
+PAPER = "paper"
+# What a recipe does not name has the default of TrainOptions, and what the command line names has the last word.
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    # Herbert's, of which batch normalisation is the variant that --batchnorm adds.
+    PAPER: {},
+    # Chosen among the variants of docs/recipes.md, which has what it gains.
+    "tuned": {
+        "batchnorm": True,
+        "standardize": "per_band",
+        "learning_rate": 3e-4,
+        "learning_rate_warmup": 100,
+        "learning_rate_decay": "cosine",
+        "mixup": 0.3,
+        "random_crop": 16,
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)

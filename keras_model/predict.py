@@ -6,14 +6,12 @@ from contextlib import nullcontext
 
 from tqdm import tqdm
 
-from keras_model.argument_types import folder, whole
-from keras_model.native_stderr import native_stderr_dropped
 from keras_model.prediction.files import find_audio_files, timeline_paths
 from keras_model.prediction.model import Predictor, find_saved_model
 from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, exit_status, printable, reason_of
 from keras_model.prediction.track import Prediction
-from keras_model.quiet import load_tensorflow
-from tfrecords.command import CommandParser
+from keras_model.quiet import load_tensorflow, native_stderr_dropped
+from tfrecords.command import CommandParser, folder, whole
 
 PROGRAM = "predict"
 

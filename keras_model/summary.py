@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_model.recipes import PAPER
+from keras_model.options import PAPER
 from keras_model.reports.comparison import network_title, summary_text
 from keras_model.reports.run_statistics import summarise
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE

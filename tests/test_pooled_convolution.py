@@ -56,6 +56,11 @@ def pair(
     return PooledConvolution(inner[0], inner[1] if batch_normalization else None, inner[-1]), stock
 
 
+def stock_statistics(layer: PooledConvolution) -> Any:
+    """Its batch normalisation."""
+    return layer.normalization
+
+
 def gradients(chain: Sequence[Any], inputs: np.ndarray, upstream: np.ndarray) -> tuple[Any, list[Any]]:
     """Outputs in training, and gradients of inputs, kernel, bias and, with batch normalisation, gamma and beta."""
     dtype = chain[0].compute_dtype
@@ -126,7 +131,7 @@ def test_values_and_gradients_are_those_of_stock_layers(
         elif name != "inputs" or repeated_from is None:  # where equal patches tie, stock layers give the first one's inputs all
             assert_equal(of_ours, of_theirs, 1e-11)
     if batch_normalization:
-        normalization = layer.normalization
+        normalization: Any = layer.normalization
         assert (normalization.gamma.numpy() < 0).any(), "a decreasing filter is part of the test"
         assert_equal(normalization.moving_mean.numpy(), stock[1].moving_mean.numpy(), 1e-12)
         assert_equal(normalization.moving_variance.numpy(), stock[1].moving_variance.numpy(), 1e-12)
@@ -150,8 +155,8 @@ def test_variance_keeps_its_digits_where_the_mean_is_large() -> None:
     exact.set_weights(layer.get_weights())
     for one in (layer, exact):
         one(inputs, training=True)
-    variances = [one.normalization.moving_variance.numpy() for one in (layer, exact)]
-    np.testing.assert_allclose(*variances, rtol=1e-4)
+    found, expected = (stock_statistics(one).moving_variance.numpy() for one in (layer, exact))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("batch_normalization", [False, True])
@@ -165,7 +170,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(batch_normalization: bool) -
 
 def test_frozen_it_keeps_its_statistics() -> None:
     layer, _ = pair(3, (5, 4), (4, 5), (20, 30), batch_normalization=True)
-    layer.normalization.trainable = False
+    stock_statistics(layer).trainable = False
     before = [weight.numpy() for weight in layer.weights]
     inputs = log_mels(4, (20, 30)).astype(np.float32)
     np.testing.assert_array_equal(layer(inputs, training=True).numpy(), layer(inputs, training=False).numpy())
@@ -182,7 +187,7 @@ def test_mixed_precision_is_near(policy: str) -> None:
     upstream = np.random.default_rng(1).normal(0, 1, (4, 5, 6, 3))
     expected, found = gradients([layer], inputs, upstream), gradients([mixed], inputs, upstream)
     assert found[0].dtype == mixed.compute_dtype
-    assert mixed.normalization.moving_variance.dtype == "float32"
+    assert stock_statistics(mixed).moving_variance.dtype == "float32"
     assert_equal(found[0].astype(np.float32), expected[0], 0.03)
     assert all(np.isfinite(gradient.astype(np.float32)).all() for gradient in found[1])
 

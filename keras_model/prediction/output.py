@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from keras_model.argument_types import whole
 from keras_model.prediction.track import Prediction
+from tfrecords.command import whole
 from tfrecords.errors import UsageError
 
 _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended

@@ -22,7 +22,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
-from keras_model.native_stderr import native_stderr_kept_back
+from keras_model.quiet import native_stderr_kept_back
 from keras_model.run_folder import FRONT_END_FILE, ExportError, write_whole
 from keras_model.serving.export_check import check_signals
 from tfrecords.errors import UsageError
