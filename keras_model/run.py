@@ -23,13 +23,13 @@ from keras_model.run_folder import (
     TRACKS_FILE,
     RunRecord,
     is_free,
-    write_whole,
 )
 from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
+from tfrecords.whole_file import write_whole
 
 if TYPE_CHECKING:
     import keras

@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Self
 from keras_model.options import TrainOptions
 from tfrecords.errors import UsageError
 from tfrecords.manifest import Manifest
+from tfrecords.whole_file import write_whole
 
 OPTIONS_FILE = "options.json"
 BACKUP_FOLDER = "backup"
@@ -121,27 +120,6 @@ class RunRecord:
                 f"{self.options.output} was started with another dataset: the fingerprint was {self.fingerprint[:16]}, "
                 f"now it is {manifest.fingerprint[:16]}"
             )
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that its name stands for all of it or for what was there before, also after a loss of power."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def is_free(folder: Path) -> bool:

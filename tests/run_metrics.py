@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_model.evaluation.accuracies import evaluate
+from keras_model.evaluation.accuracies import Evaluation
 from tests.tiny_dataset import TinyDataset
 from tfrecords.reading import read_split
 from tfrecords.schema import Record
@@ -42,10 +42,10 @@ def metrics_of(tiny: TinyDataset, *, guess: Guess, seed: int = 0, n_epochs: int 
     for row, record in enumerate(records):
         probabilities[row, guess(record, len(manifest.genres))] += 1.0
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    evaluation = evaluate(
-        probabilities,
-        np.array([record.label for record in records]),
-        [record.track_id for record in records],
+    evaluation = Evaluation(
+        probabilities=probabilities,
+        labels=np.array([record.label for record in records]),
+        track_ids=[record.track_id for record in records],
         chunk_indices=np.array([record.chunk_index for record in records]),
         places=np.arange(len(records)),
         genres=manifest.genres,

@@ -9,7 +9,7 @@ import pytest
 
 import train
 from keras_model import evaluate
-from keras_model.data.folds import fold_of_tracks
+from tfrecords.folds import fold_of_tracks
 from tfrecords.tracks import read_tracks
 
 FAST = ("--epochs", "1", "--batch-size", "32", "--learning-rate", "3e-4", "--no-export")

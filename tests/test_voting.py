@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.evaluation.accuracies import evaluate
+from keras_model.evaluation.accuracies import Evaluation
 from keras_model.evaluation.votes import vote
 
 
@@ -70,12 +70,17 @@ def test_accuracies_by_hand() -> None:
     """Track a (genre x) is right by chunks 2 of 3; track b (genre y) by 0 of 2."""
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.7, 0.3]])
     labels, track_ids = np.array([0, 0, 0, 1, 1]), ["a", "a", "a", "b", "b"]
-    evaluation = evaluate(
-        probabilities, labels, track_ids, chunk_indices=np.array([7, 2, 5, 1, 0]), places=np.arange(5), genres=("x", "y")
+    evaluation = Evaluation(
+        genres=("x", "y"),
+        probabilities=probabilities,
+        labels=labels,
+        track_ids=track_ids,
+        chunk_indices=np.array([7, 2, 5, 1, 0]),
+        places=np.arange(5),
     )
     assert evaluation.accuracies == {"raw": pytest.approx(2 / 5), "maximum": 0.5, "majority": 0.5}
-    assert evaluation.raw_confusion.tolist() == [[2, 1], [2, 0]]
-    assert evaluation.maximum_confusion.tolist() == [[1, 0], [1, 0]]
+    assert evaluation.confusions["raw"].tolist() == [[2, 1], [2, 0]]
+    assert evaluation.confusions["maximum"].tolist() == [[1, 0], [1, 0]]
     assert evaluation.cross_entropy == pytest.approx(-np.log([0.9, 0.8, 0.3, 0.4, 0.3]).mean())
     values = evaluation.to_dict()
     assert values["per_genre"]["x"] == {"raw": pytest.approx(2 / 3), "maximum": 1.0, "majority": 1.0}

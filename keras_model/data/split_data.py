@@ -57,14 +57,7 @@ class SplitData:
         *,
         places: NDArray[np.integer] | None = None,
     ) -> Self:
-        """A split that lies in memory.
-
-        Args:
-            log_mels: (n_records, n_mels, n_frames).
-            labels: (n_records,).
-            track_ids: Track of each record.
-            chunk_indices: Which of its track's candidate chunks each record is, (n_records,).
-            places: Where each record stands among those that it was chosen from, (n_records,); None where all were chosen.
+        """A split that lies in memory: log-mels (n_records, n_mels, n_frames), and the attributes of the same names.
 
         Raises:
             ValueError: If they are not of one length.

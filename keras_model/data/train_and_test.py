@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.data.folds import fold_of_tracks
 from keras_model.data.split_data import SplitData, load_split
 from keras_model.options import TrainOptions
 from tfrecords.errors import UsageError
+from tfrecords.folds import fold_of_tracks
 from tfrecords.manifest import Manifest
 from tfrecords.statistics import LogMelStatistics, band_standardization
 from tfrecords.tracks import TrackLine, read_tracks

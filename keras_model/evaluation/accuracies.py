@@ -1,12 +1,15 @@
 """The accuracies of a network on a split: raw, maximum probability, majority vote."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.evaluation.votes import TrackVotes, vote
+
+_LEAST = 1e-7  # of a probability, as Keras clips it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,53 +18,50 @@ class Evaluation:
 
     Attributes:
         genres: In the order of their labels.
-        cross_entropy: Mean over chunks, in nats, without the penalty on the weights.
-        raw_confusion: Chunks by true genre (row) and predicted genre (column), (n_genres, n_genres).
-        maximum_confusion: Tracks, by maximum probability.
-        majority_confusion: Tracks, by majority vote.
-        product_accuracy: Share of tracks that the product of probabilities gets right.
-        track_labels: True label per track, in the order of `votes.track_ids`.
-        votes: The decisions.
-        chunk_tracks: Of each record of the split, in its order: the row of its track in `votes.track_ids`, (n_chunks,).
-        chunk_indices: Which of its track's candidate chunks it is, (n_chunks,).
-        places: Where its record stands among those of the dataset's tested splits, (n_chunks,).
-        chunk_labels: The label that it was taken for, (n_chunks,).
-        chunk_probabilities: The softmax of that label, (n_chunks,).
+        probabilities: Softmax of each chunk, (n_chunks, n_genres).
+        labels: True label of each chunk, (n_chunks,).
+        track_ids: Track of each chunk.
+        chunk_indices: Which of its track's candidates each chunk is, (n_chunks,).
+        places: Where each chunk's record stands among those of the dataset's tested splits, (n_chunks,).
     """
 
     genres: tuple[str, ...]
-    cross_entropy: float
-    raw_confusion: NDArray[np.int64]
-    maximum_confusion: NDArray[np.int64]
-    majority_confusion: NDArray[np.int64]
-    product_accuracy: float
-    track_labels: NDArray[np.int64]
-    votes: TrackVotes
-    chunk_tracks: NDArray[np.int64]
+    probabilities: NDArray[np.floating]
+    labels: NDArray[np.int64]
+    track_ids: list[str]
     chunk_indices: NDArray[np.int64]
     places: NDArray[np.integer]
-    chunk_labels: NDArray[np.int64]
-    chunk_probabilities: NDArray[np.floating]
+
+    @cached_property
+    def votes(self) -> TrackVotes:
+        """The decisions of the tracks."""
+        return vote(self.probabilities, self.track_ids)
+
+    @cached_property
+    def track_labels(self) -> NDArray[np.int64]:
+        """True label per track, in the order of `votes.track_ids`."""
+        label_of = dict(zip(self.track_ids, self.labels.tolist(), strict=True))
+        return np.asarray([label_of[track_id] for track_id in self.votes.track_ids])
+
+    @cached_property
+    def confusions(self) -> dict[str, NDArray[np.int64]]:
+        """By decision, the chunks or tracks by true genre (row) and predicted genre (column), (n_genres, n_genres)."""
+        counts = {name: np.zeros((len(self.genres),) * 2, np.int64) for name in ("raw", "maximum", "majority")}
+        np.add.at(counts["raw"], (self.labels, self.probabilities.argmax(axis=1)), 1)
+        np.add.at(counts["maximum"], (self.track_labels, self.votes.maximum), 1)
+        np.add.at(counts["majority"], (self.track_labels, self.votes.majority), 1)
+        return counts
 
     @property
     def accuracies(self) -> dict[str, float]:
         """Raw, maximum-probability and majority-vote accuracy, in 0..1."""
-        return {name: float(np.trace(confusion) / confusion.sum()) for name, confusion in self._confusions.items()}
+        return {name: float(np.trace(counts) / counts.sum()) for name, counts in self.confusions.items()}
 
     @property
-    def per_genre(self) -> dict[str, dict[str, float]]:
-        """The three accuracies of each genre's own chunks and tracks."""
-        return {
-            genre: {
-                name: float(confusion[label, label] / max(1, confusion[label].sum()))
-                for name, confusion in self._confusions.items()
-            }
-            for label, genre in enumerate(self.genres)
-        }
-
-    @property
-    def _confusions(self) -> dict[str, NDArray[np.int64]]:
-        return {"raw": self.raw_confusion, "maximum": self.maximum_confusion, "majority": self.majority_confusion}
+    def cross_entropy(self) -> float:
+        """Mean over chunks, in nats, without the penalty on the weights."""
+        of_truth = self.probabilities[np.arange(len(self.labels)), self.labels].astype(np.float64)
+        return float(-np.log(np.maximum(of_truth, _LEAST)).mean())
 
     def to_dict(self) -> dict[str, Any]:
         """What `metrics.json` holds: overall, per genre and per track.
@@ -70,8 +70,9 @@ class Evaluation:
         the order of time: index among the track's candidates, place of the record in the split, predicted label and its
         probability.
         """
-        votes = self.votes
-        in_time = np.lexsort((self.chunk_indices, self.chunk_tracks))
+        votes, predicted, sureness = self.votes, self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
+        row_of_chunk = np.searchsorted(np.asarray(votes.track_ids), np.asarray(self.track_ids))
+        in_time = np.lexsort((self.chunk_indices, row_of_chunk))
         records_of = np.split(in_time, np.cumsum(votes.votes.sum(axis=1))[:-1])
         tracks = {
             track_id: {
@@ -83,68 +84,22 @@ class Evaluation:
                 "chunks": {
                     "index": self.chunk_indices[records].tolist(),
                     "record": self.places[records].tolist(),
-                    "label": self.chunk_labels[records].tolist(),
-                    "probability": np.round(self.chunk_probabilities[records].astype(np.float64), 4).tolist(),
+                    "label": predicted[records].tolist(),
+                    "probability": np.round(sureness[records].astype(np.float64), 4).tolist(),
                 },
             }
             for row, (track_id, records) in enumerate(zip(votes.track_ids, records_of, strict=True))
         }
         return {
             **self.accuracies,
-            "product": self.product_accuracy,
+            "product": float(np.mean(votes.product == self.track_labels)),
             "cross_entropy": self.cross_entropy,
-            "n_chunks": int(self.raw_confusion.sum()),
+            "n_chunks": len(self.labels),
             "n_tracks": len(votes.track_ids),
-            "per_genre": self.per_genre,
-            "raw_confusion": self.raw_confusion.tolist(),
-            "maximum_confusion": self.maximum_confusion.tolist(),
-            "majority_confusion": self.majority_confusion.tolist(),
+            "per_genre": {
+                genre: {name: float(counts[row, row] / max(1, counts[row].sum())) for name, counts in self.confusions.items()}
+                for row, genre in enumerate(self.genres)
+            },
+            **{f"{name}_confusion": counts.tolist() for name, counts in self.confusions.items()},
             "tracks": tracks,
         }
-
-
-def evaluate(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.int64],
-    track_ids: list[str],
-    *,
-    chunk_indices: NDArray[np.int64],
-    places: NDArray[np.integer],
-    genres: tuple[str, ...],
-) -> Evaluation:
-    """Compares a network's probabilities with the truth.
-
-    Args:
-        probabilities: (n_chunks, n_genres), in the order of the split's records.
-        labels: True label of each chunk, (n_chunks,).
-        track_ids: Track of each chunk.
-        chunk_indices: Which of its track's candidates each chunk is, (n_chunks,).
-        places: Where each chunk's record stands among those of the dataset's tested splits, (n_chunks,).
-        genres: In the order of the labels.
-    """
-    votes = vote(probabilities, track_ids)
-    label_of = dict(zip(track_ids, labels.tolist(), strict=True))
-    track_labels = np.asarray([label_of[track_id] for track_id in votes.track_ids])
-    predicted = probabilities.argmax(axis=1)
-    of_truth = np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), 1e-7)  # as Keras clips it
-    return Evaluation(
-        genres=genres,
-        cross_entropy=float(-np.log(of_truth).mean()),
-        raw_confusion=_confusion(labels, predicted, len(genres)),
-        maximum_confusion=_confusion(track_labels, votes.maximum, len(genres)),
-        majority_confusion=_confusion(track_labels, votes.majority, len(genres)),
-        product_accuracy=float(np.mean(votes.product == track_labels)),
-        track_labels=track_labels,
-        votes=votes,
-        chunk_tracks=np.searchsorted(np.asarray(votes.track_ids), np.asarray(track_ids)),
-        chunk_indices=chunk_indices,
-        places=places,
-        chunk_labels=predicted,
-        chunk_probabilities=probabilities.max(axis=1),
-    )
-
-
-def _confusion(labels: NDArray[np.int64], predictions: NDArray[np.int64], n_genres: int) -> NDArray[np.int64]:
-    counts = np.zeros((n_genres, n_genres), dtype=np.int64)
-    np.add.at(counts, (labels, predictions), 1)
-    return counts

@@ -44,29 +44,9 @@ def bbnn(
     (github.com/CaifengLiu/music-genre-classification, GTZAN_2048_1/model/my_model.ipynb). Without gammas and betas it is 180,458:
     the "0.18M" of the article's abstract.
 
-    The layers are those of that notebook. What it leaves open or is done otherwise elsewhere, and what is done here:
+    The layers are those of that notebook; docs/training.md says what it leaves open or others do otherwise.
 
-    - Order: re-implementations by others normalise, convolve and then apply ReLU; the authors' code normalises, applies ReLU and
-      then convolves (the first convolution alone comes before its normalisation), and so does this.
-    - Orientation: theirs is (time, frequency) = (647, 128), a whole track, and the first pooling 4×1 is over time; here it is
-      (frequency, time), so that pooling is 1×4. All other kernels and poolings are square, so this is their network transposed.
-    - Size: for (80, 80), the blocks work on 80×20 and the average is over 40×10 (theirs: 161×128 and 80×64).
-    - Initialiser, batch normalisation's momentum and ε: Keras' defaults (Glorot uniform, 0.99, 1e-3), as their code names none.
-    - L1 and dropout: they have none, so both are 0 unless asked for. L1 is then on every kernel, dropout before the genre layer.
-    - Training: theirs is no part of the network (Adam from 0.01, halved on plateaus; batch 8; the best epoch on validation data).
-
-    Args:
-        shape: (n_mels, n_frames) of the input.
-        n_genres: Number of classes.
-        settings: L1 and dropout; batch normalisation is part of the network.
-        standardization: `mean` and `std` of the dataset's manifest, (n_mels, 1) or (n_mels, n_frames); None for none.
-        synchronized: Whether batch normalisation takes its statistics from all replicas together.
-
-    Returns:
-        Model from (batch, n_mels, n_frames, 1) float32 to probabilities (batch, n_genres).
-
-    Raises:
-        UsageError: If the shape is too small for the poolings.
+    Arguments, result and errors are those of `build_classifier`.
     """
     check_shape("bbnn", shape, (_FIRST_POOL, _LAST_POOL))
     inputs, x = log_mel_input(shape, standardization)

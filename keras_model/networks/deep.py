@@ -39,18 +39,7 @@ def deep(
     time or 5×1 along frequency. (80, 80) log-mels become 5120 values; 1,280,002 parameters with 10 genres, 1,281,922 with batch
     normalisation, which is not in their paper.
 
-    Args:
-        shape: (n_mels, n_frames) of the input.
-        n_genres: Number of classes.
-        settings: Batch normalisation stands between each convolution and its LeakyReLU, dropout after the hidden layer.
-        standardization: `mean` and `std` of the dataset's manifest, (n_mels, 1) or (n_mels, n_frames); None for none.
-        synchronized: Whether batch normalisation takes its statistics from all replicas together.
-
-    Returns:
-        Model from (batch, n_mels, n_frames, 1) float32 to probabilities (batch, n_genres).
-
-    Raises:
-        UsageError: If the shape is too small for the poolings.
+    Arguments, result and errors are those of `build_classifier`.
     """
     check_shape("deep", shape, _TIME_POOLS, _FREQUENCY_POOLS)
     inputs, x = log_mel_input(shape, standardization)

@@ -34,18 +34,7 @@ def shallow(
     One branch looks for patterns along time (16 kernels 10×23, pool 1×20), one for patterns along frequency (16 kernels 21×20,
     pool 20×1). (80, 80) log-mels become 10240 values; 2,060,642 parameters with 10 genres, 2,060,770 with batch normalisation.
 
-    Args:
-        shape: (n_mels, n_frames) of the input.
-        n_genres: Number of classes.
-        settings: Batch normalisation stands between convolution and LeakyReLU, dropout after the hidden layer.
-        standardization: `mean` and `std` of the dataset's manifest, (n_mels, 1) or (n_mels, n_frames); None for none.
-        synchronized: Whether batch normalisation takes its statistics from all replicas together.
-
-    Returns:
-        Model from (batch, n_mels, n_frames, 1) float32 to probabilities (batch, n_genres).
-
-    Raises:
-        UsageError: If the shape is too small for the poolings.
+    Arguments, result and errors are those of `build_classifier`.
     """
     check_shape("shallow", shape, [_TIME_POOL], [_FREQUENCY_POOL])
     inputs, x = log_mel_input(shape, standardization)

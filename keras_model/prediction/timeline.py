@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
 from keras_model.prediction.track import Prediction
-from keras_model.run_folder import write_whole
 from tfrecords.figure_style import FIGURE_STYLE
+from tfrecords.whole_file import write_whole
 
 _WIDTH_INCHES = 9.0
 # More columns than this could not be told apart: neighbouring chunks are averaged.

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_model.reports.comparison import Comparison, percent
+from keras_model.reports.comparison import percent
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 5.2
@@ -128,40 +128,6 @@ def _curve(axes: Axes, values: Sequence[float], *, label: str, look: Mapping[str
     """A value after each epoch, with so few markers that they do not hide the curve."""
     few = {"markersize": 4, "linewidth": 1.4, "markevery": max(1, len(values) // _MARKERS)}
     axes.plot(range(1, len(values) + 1), values, label=label, **look, **few)
-
-
-def comparison_figure(table: Comparison, path: Path) -> None:
-    """A table of accuracies as points with error bars of one standard deviation; the published ones in axes of their own."""
-    parts = ((f"Here, on {table.data}", table.rows), ("Published, on GTZAN", table.published))
-    n_rows = [len(rows) for _, rows in parts]
-    with matplotlib.rc_context(FIGURE_STYLE):
-        figure = Figure(figsize=(_WIDTH_INCHES, 0.46 * sum(n_rows) + 2.2), layout="constrained")
-        panels = figure.subplots(2, 1, sharex=True, height_ratios=n_rows)
-        for axes, (heading, rows) in zip(panels, parts, strict=True):
-            axes.set_title(_wrapped(heading, width=42), fontsize=10, loc="right")
-            for name, offset in zip(_LOOKS, (-0.2, 0.0, 0.2), strict=True):
-                estimates = [row.accuracies[name] for row in rows]
-                axes.errorbar(
-                    [estimate.mean for estimate in estimates],
-                    np.arange(len(rows)) + offset,
-                    xerr=[estimate.std or 0.0 for estimate in estimates],
-                    color=_LOOKS[name]["color"],
-                    marker=_LOOKS[name]["marker"],
-                    markersize=4.5,
-                    linestyle="none",
-                    elinewidth=1.3,
-                    capsize=2.5,
-                    label=_TITLES[name],
-                )
-            labels = [f"{_wrapped(row.label, width=26)}\n{row.epochs} epochs" for row in rows]
-            axes.set_yticks(range(len(rows)), labels, fontsize=8)
-            axes.set_ylim(len(rows) - 0.45, -0.55)
-            axes.grid(visible=False, axis="y")
-        panels[-1].set_xlabel("accuracy on the test split (%)")
-        figure.suptitle(table.title, fontsize=11)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9, columnspacing=1.2, handlelength=1.0)
-        figure.savefig(path)
 
 
 def mean_curves(network: Mapping[str, Any], path: Path, *, title: str = "") -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from keras_model.reports import comparison
 from keras_model.reports.figures import (
     accuracy_curves,
-    comparison_figure,
     confusion_matrix,
     genre_bars,
     loss_curves,
@@ -18,11 +17,12 @@ from keras_model.reports.figures import (
 )
 from keras_model.reports.gallery import KINDS, ShownChunk, gallery
 from keras_model.reports.published import ACCURACIES, SOURCES
-from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE, write_whole
+from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE
 from tfrecords.corpus import CorpusInfo
 from tfrecords.manifest import Manifest
 from tfrecords.pages import render_template
 from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
+from tfrecords.whole_file import write_whole
 
 
 def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manifest: Manifest) -> Path:
@@ -69,8 +69,6 @@ def write_summary(summary: Mapping[str, Any], *, folder: Path) -> Path:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     tables = comparison.of_summary(summary)
-    for name, table in tables.items():
-        comparison_figure(table, figures / f"{name}.png")
     title, genres = _synthetic_title(summary), summary["genres"]
     stems = {}
     for number, (name, network) in enumerate(summary["networks"].items(), start=1):

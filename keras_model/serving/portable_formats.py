@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from keras_model.front_end import FrontEnd
 from keras_model.quiet import native_stderr_kept_back
-from keras_model.run_folder import FRONT_END_FILE, ExportError, write_whole
+from keras_model.run_folder import FRONT_END_FILE, ExportError
 from keras_model.serving.export_check import check_signals
 from tfrecords.errors import UsageError
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.whole_file import write_whole
 
 # Between the probabilities of Keras and those of the file. Seen in right files: 2e-5, where Keras itself is up to 6e-6 from the
 # same network in float64: sums in other orders.

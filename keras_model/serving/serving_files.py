@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_model.front_end import FrontEnd
 from keras_model.prediction.model import newest_version
-from keras_model.run_folder import write_whole
+from tfrecords.whole_file import write_whole
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.run_folder import write_whole
 from tfrecords.errors import UsageError
+from tfrecords.whole_file import write_whole
 
 _FORMAT = 2
 _KEPT = 2
