@@ -16,7 +16,7 @@ def main() -> None:
     import tensorflow as tf
 
     from benchmarks.timing import median_seconds
-    from keras_model.training.augmentation import Augmentation, SpecMasks
+    from keras_model.augmentation import Augmentation, SpecMasks
     from keras_model.training.batch_augmentation import augmenter
     from tfrecords.log_mel_spec import PRESETS
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import gtzan_images
+from keras_model.augmentation import Augmentation
 from keras_model.options import TrainOptions
-from keras_model.training.augmentation import Augmentation
 
 if TYPE_CHECKING:
     import keras

@@ -19,8 +19,8 @@ def main() -> None:
     """Prints samples per second; random log-mels of preset paper's shape."""
     load_tensorflow()
     from benchmarks.timing import median_seconds
+    from keras_model.augmentation import Augmentation, SpecMasks
     from keras_model.data.split_data import Augment, SplitData
-    from keras_model.training.augmentation import Augmentation, SpecMasks
     from keras_model.training.batch_augmentation import augmenter
     from tfrecords.framing import frame
     from tfrecords.log_mel_spec import PRESETS

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.networks.settings import NetworkSettings, network_settings
-from keras_model.training.augmentation import Augmentation, SpecMasks
 from tfrecords.errors import UsageError
 
 DEFAULT_DATA = Path("data/tfrecords")

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.data.split_data import Augment
-from keras_model.training.augmentation import Augmentation, SpecMasks
 from keras_model.training.batch_augmentation import augmenter
 from tfrecords.log_mel_spec import LogMelSpec
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_model.training.augmentation import Augmentation, SpecMasks
+from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.training.batch_augmentation import augmenter, batch_key, mixup, random_crop, spec_masks
 from tests.augmented import SETTINGS, SIZES, SPEC, applied, augment_of, augmented, batches_from, digest, key
 from tests.conftest import REPOSITORY

@@ -71,7 +71,7 @@ def test_only_the_pipeline_imports_beam() -> None:
     [
         ("beam_pipeline.build_dataset, beam_pipeline.extract, beam_pipeline.demo_corpus", ("tensorflow", "keras")),
         (
-            "keras_model.training.augmentation, keras_model.run, keras_model.predict, train",
+            "keras_model.augmentation, keras_model.run, keras_model.predict, train",
             ("tensorflow", "keras", "apache_beam"),
         ),
         ("beam_pipeline.extract, beam_pipeline.deform", ("librosa", "numba", "tensorflow")),

@@ -9,8 +9,8 @@ import pytest
 from benchmarks import half_size
 from benchmarks.gtzan_images import folds, read_pictures, selection_tracks
 from benchmarks.recipes import STAGES, Fold, Results, all_folds, comparable, main
+from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.options import TrainOptions
-from keras_model.training.augmentation import Augmentation, SpecMasks
 
 EPOCHS = 2
 REPORT = all_folds("report", STAGES["report"].variants, epochs=EPOCHS)

@@ -10,8 +10,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_model.augmentation import SpecMasks
 from keras_model.data.train_and_test import train_mean
-from keras_model.training.augmentation import SpecMasks
 from keras_model.training.batch_augmentation import _kept, augmenter, spec_masks
 from tests.augmented import SETTINGS, SIZES, SPEC, applied, batches_from, key
 from tests.helpers import records_of

@@ -1,1 +1,1 @@
-"""The networks, one module each, in Keras' functional API, and the convolution that they share."""
+"""The networks, one file of stock Keras layers each, and a faster implementation of their first convolutions."""

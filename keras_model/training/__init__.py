@@ -1,1 +1,1 @@
-"""Training: batches and their augmentation, steps, checkpoints, devices."""
+"""Keras' fit, and what stands around it: augmented batches, callbacks, the backup of each epoch, devices."""
