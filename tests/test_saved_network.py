@@ -86,3 +86,26 @@ def test_every_network_is_of_keras_own_layers(name: str, batchnorm: bool, tmp_pa
         assert "keras_model" not in file.read("config.json").decode()
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.predict(values, verbose=0), stock, atol=1e-6)
+
+
+def test_auto_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("shallow", (40, 40), n_genres=3)
+
+    def is_fused() -> bool:
+        return implement(model).call.__self__ is not model
+
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert is_fused()
+    monkeypatch.setattr("keras_model.networks.fused.has_gpu", lambda: True)
+    assert not is_fused()
+    monkeypatch.setattr("keras_model.networks.fused.has_gpu", lambda: False)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert not is_fused()
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    model.dtype_policy = "mixed_bfloat16"
+    for flags, expected in ((set(), True), ({"avx512_bf16"}, False)):
+        monkeypatch.setattr("keras_model.networks.fused._cpu_flags", lambda flags=flags: flags)
+        assert is_fused() is expected
+    assert implement(model, "stock").call.__self__ is model
+    with pytest.raises(ValueError, match="implementation must be one of auto, stock, fused, got 'fast'"):
+        implement(model, "fast")

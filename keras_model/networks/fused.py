@@ -1,9 +1,10 @@
 """Another implementation of a network's first convolutions, with the network's own weights.
 
-A network is stock Keras layers, and stays so: what is saved, loaded and shown is those. What is put in here is how two or four of
-them compute: a convolution of the log-mel's one channel, its batch normalisation and its pooling as one.
+A network is stock Keras layers, and stays so: what is saved, loaded and shown is those. What is put in here is how some of them
+compute: a convolution of the log-mel's one channel, its batch normalisation and its pooling as one.
 """
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ def implement(model: keras.Model, implementation: str = "auto") -> keras.Model:
     Args:
         model: Of this package's networks, or one of their files loaded by Keras.
         implementation: "stock" for Keras' own layers; "fused" for one fused computation of each convolution of one channel with
-            its batch normalisation and pooling; "auto" for what was measured to be faster on a machine of this kind, in training
-            and in inference.
+            its batch normalisation and pooling; "auto" for what was measured to be faster on a machine of this kind.
 
     Returns:
         The model. Functions that were traced before keep what they were traced with.
@@ -30,37 +30,9 @@ def implement(model: keras.Model, implementation: str = "auto") -> keras.Model:
     """
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(f"implementation must be one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}")
-    stock = type(model).call.__get__(model)
-    in_training, in_inference = _faster_fused() if implementation == "auto" else 2 * (implementation == "fused",)
-    fused = _fused_twin(model).call if in_training or in_inference else stock
-
-    def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        is_fused = in_training if training else in_inference
-        return (fused if is_fused else stock)(inputs, training=training, mask=mask)
-
-    model.call = call
+    is_fused = implementation == "fused" or (implementation == "auto" and _is_fused_faster(model))
+    model.call = _fused_twin(model).call if is_fused else type(model).call.__get__(model)
     return model
-
-
-def _faster_fused() -> tuple[bool, bool]:
-    """Whether the fused computation is faster here than Keras' layers, in training and in inference.
-
-    Measured on CPUs of x86-64 (benchmarks/training.py): with AVX-512 TensorFlow's own convolution runs on oneDNN's kernels, which
-    in inference leave nothing to gain. On GPUs and other CPUs nobody has measured it.
-    """
-    flags = _cpu_flags()
-    if "avx2" not in flags or has_gpu():
-        return False, False
-    return True, "avx512f" not in flags
-
-
-def _cpu_flags() -> set[str]:
-    """What the CPU can do, in Linux' words; nothing where that cannot be read."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
 def has_gpu() -> bool:
@@ -76,6 +48,23 @@ def has_gpu() -> bool:
     return False
 
 
+def _is_fused_faster(model: keras.Model) -> bool:
+    """As measured by benchmarks/training.py on CPUs of x86-64, with and without AVX-512; on others and on GPUs no one has."""
+    if has_gpu() or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    # Where the CPU multiplies in bfloat16, stock layers do, too; the fused computation is in float32 at least.
+    return model.dtype_policy.name != "mixed_bfloat16" or not {"avx512_bf16", "amx_bf16"} & _cpu_flags()
+
+
+def _cpu_flags() -> set[str]:
+    """What the CPU can do, in Linux' words; nothing where that cannot be read."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return set()
+    return next((set(line.split()) for line in text.splitlines() if line.startswith("flags")), set())
+
+
 def _fused_twin(model: keras.Model) -> keras.Model:
     """A network of the same layers, but for those that are fused; they share their weights."""
     layers = {layer.name: layer for layer in model.layers}
@@ -84,8 +73,7 @@ def _fused_twin(model: keras.Model) -> keras.Model:
         block = name.removesuffix("_convolution")
         pool = layers.get(f"{block}_pool")
         if isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == 1 and pool is not None:
-            normalization = layers.get(f"{block}_batchnorm")
-            fused[name] = PooledConvolution(layer, normalization, pool, name=f"{block}_fused")
+            fused[name] = PooledConvolution(layer, layers.get(f"{block}_batchnorm"), pool, name=f"{block}_fused")
             passed_over |= {f"{block}_batchnorm", f"{block}_pool"}
 
     def call(layer: keras.layers.Layer, *inputs: Any, **arguments: Any) -> Any:
