@@ -62,6 +62,14 @@ def _keras_work(
         compiled["steps_per_execution"] = _STEPS_PER_EXECUTION
     model.compile(keras.optimizers.Adam(5e-5, epsilon=1e-8), "sparse_categorical_crossentropy", **compiled)
     log_mels, labels = samples
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        from keras_model.data.split_data import made_ahead
+
+        # Arrays would go through a tf.data pipeline that is tuned while it runs, the end of which waits for the tuning.
+        batches = made_ahead(tf.data.Dataset.from_tensor_slices((log_mels, labels)).batch(batch_size))
+        return lambda: model.fit(batches, shuffle=False, verbose=0), lambda: model.predict(batches, verbose=0)
     return (
         lambda: model.fit(log_mels, labels, batch_size=batch_size, shuffle=False, verbose=0),
         lambda: model.predict(log_mels, batch_size=batch_size, verbose=0),
