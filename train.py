@@ -10,10 +10,10 @@ from keras_model.networks.settings import IMPLEMENTATIONS, NETWORKS
 from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, KEPT, PRECISIONS, RECIPES, STANDARDIZATIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run import check_data, check_output, train
-from keras_model.run_folder import RunRecord, TrainingError
+from keras_model.run_folder import RunRecord
 from keras_model.series import train_several
-from tfrecords.command import CommandParser, at_least_zero, keras_seed, positive, python_command, whole
-from tfrecords.errors import UsageError
+from tfrecords.command import CommandParser, at_least_zero, exit_status, keras_seed, positive, python_command, whole
+from tfrecords.errors import FailedError, UsageError
 
 _NOT_GIVEN = object()
 
@@ -116,39 +116,31 @@ def main(arguments: list[str]) -> int:
         nothing more, or a SavedModel that was not published; 2 for options, data or an output folder that cannot be used; 130 for
         Ctrl-C, after which everything is written as of the last finished epoch.
     """
-    output = None
+    return exit_status("train.py", lambda: _train(arguments))
+
+
+def _train(arguments: list[str]) -> int:
+    options, resumed = parse_options(arguments)
+    if resumed is not None and resumed.finished and options.epochs == resumed.options.epochs:
+        print(f"{options.output} is finished: {options.epochs} epochs. --epochs with a higher number prolongs it.")
+        return 0
+    if os.environ.get("TF_CONFIG"):
+        raise UsageError("TF_CONFIG names machines that train together, and this trains on one: unset it")
+    manifest = check_data(options)
+    options.augmentation.check(manifest.spec)
+    if resumed is None:
+        check_output(options)
+    else:
+        resumed.check_data(manifest)
+    # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
+    load_tensorflow(verbose=options.verbose)
     try:
-        options, resumed = parse_options(arguments)
-        if resumed is not None and resumed.finished and options.epochs == resumed.options.epochs:
-            print(f"{options.output} is finished: {options.epochs} epochs. --epochs with a higher number prolongs it.")
-            return 0
-        if os.environ.get("TF_CONFIG"):
-            raise UsageError("TF_CONFIG names machines that train together, and this trains on one: unset it")
-        manifest = check_data(options)
-        options.augmentation.check(manifest.spec)
-        if resumed is None:
-            check_output(options)
-        else:
-            resumed.check_data(manifest)
-        output = options.output
-        # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
-        load_tensorflow(verbose=options.verbose)
         interrupted = train_several(options, manifest) if options.several else train(options, manifest, resumed=resumed)
-    except UsageError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
-    except TrainingError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
-        print(f"train.py: {error.filename or output}: {error.strerror or error}", file=sys.stderr)
-        return 1
+        raise FailedError(f"{error.filename or options.output}: {error.strerror or error}") from error
     except KeyboardInterrupt:
-        go_on = f"; go on with: {python_command('train.py', '--resume', output)}" if output is not None else ""
-        print(
-            f"\ntrain.py: interrupted before the end of an epoch, after which there is something to save{go_on}", file=sys.stderr
-        )
-        return 130
+        go_on = python_command("train.py", "--resume", options.output)
+        raise KeyboardInterrupt(f"interrupted before an epoch was finished that could be saved; go on with: {go_on}") from None
     return 130 if interrupted else 0
 
 

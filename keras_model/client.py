@@ -11,10 +11,10 @@ import numpy as np
 import soundfile
 
 from keras_model.prediction.files import find_audio_files
-from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, exit_status, reason_of
+from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
 from keras_model.serving_client.protocol import Address, ServingError, answered_prediction, ask_patiently
 from tfrecords.audio import Sound, UnusableAudioError
-from tfrecords.command import CommandParser, positive, whole
+from tfrecords.command import CommandParser, exit_status, positive, whole
 
 if TYPE_CHECKING:
     from keras_model.serving_client.grpc_server import GrpcServer

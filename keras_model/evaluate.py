@@ -10,7 +10,7 @@ from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE
-from tfrecords.command import CommandParser, at_least_zero
+from tfrecords.command import CommandParser, at_least_zero, exit_status
 from tfrecords.errors import UsageError, quoted
 from tfrecords.manifest import DatasetError, Manifest, read_dataset
 from tfrecords.tracks import read_tracks
@@ -92,33 +92,27 @@ def main(arguments: list[str]) -> int:
         The exit status: 0, or 2 for a run or a dataset that cannot be used.
     """
     options = parse_options(arguments)
-    try:
-        front_end = read_run(options.run)
-        manifest = read_dataset(options.data)
-        check_fits(front_end, manifest, options.data)
-        manifest.shards_of(options.split)
-        known = overlap(options.run, options.data, options.split)
-        if known and not options.allow_overlap:
-            raise DatasetError(
-                f"{options.run} was trained on {len(known)} of the tracks of split {options.split} of {options.data}, such as "
-                f"{quoted(known[0])}: an accuracy on them says nothing; --allow-overlap evaluates all the same"
-            )
-    except UsageError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
+    return exit_status("evaluate", lambda: _evaluate(options))
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    front_end = read_run(options.run)
+    manifest = read_dataset(options.data)
+    check_fits(front_end, manifest, options.data)
+    manifest.shards_of(options.split)
+    known = overlap(options.run, options.data, options.split)
+    if known and not options.allow_overlap:
+        raise DatasetError(
+            f"{options.run} was trained on {len(known)} of the tracks of split {options.split} of {options.data}, such as "
+            f"{quoted(known[0])}: an accuracy on them says nothing; --allow-overlap evaluates all the same"
+        )
     load_tensorflow(verbose=options.verbose)
     from keras_model.data.split_data import load_split
     from keras_model.evaluation.on_split import evaluate_model
     from keras_model.networks.classifiers import load_model
 
-    try:
-        model = load_model(options.run / MODEL_FILE)
-    except UsageError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
     split = load_split(options.data, manifest, options.split, cache_bytes=options.cache_gib * 2**30)
-    evaluation = evaluate_model(model, split, manifest.genres)
-    result = evaluation.to_dict()
+    result = evaluate_model(load_model(options.run / MODEL_FILE), split, manifest.genres).to_dict()
     if options.json:
         corpus = {"corpus": manifest.corpus.name, "synthetic": manifest.corpus.synthetic}
         print(json.dumps(corpus | {"tracks_trained_on": len(known)} | result))

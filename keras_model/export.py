@@ -19,7 +19,7 @@ from keras_model.front_end import FrontEnd
 from keras_model.networks.settings import IMPLEMENTATIONS
 from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
-from tfrecords.command import CommandParser, folder, whole
+from tfrecords.command import CommandParser, exit_status, folder, whole
 from tfrecords.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "genres"
 FORMATS = ("saved-model", "onnx", "litert")
-_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 
 def export_model(
@@ -154,37 +153,31 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit status: 0; 1 if a model was not published; 2 for a run or a name that cannot be used; 130 after Ctrl-C.
     """
+    options = parse_options(arguments)
+    return exit_status("export", lambda: _export(options))
+
+
+def _export(options: argparse.Namespace) -> int:
     from keras_model.evaluate import read_run
     from keras_model.quiet import load_tensorflow
 
-    options = parse_options(arguments)
-    try:
-        check_name(options.name)
-        if options.chunks and "saved-model" not in options.format:
-            raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
-        front_end = read_run(options.run)
-        load_tensorflow(verbose=options.verbose)
-        from keras_model.networks.classifiers import load_model
+    check_name(options.name)
+    if options.chunks and "saved-model" not in options.format:
+        raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
+    front_end = read_run(options.run)
+    load_tensorflow(verbose=options.verbose)
+    from keras_model.networks.classifiers import load_model
 
-        for form in dict.fromkeys(options.format):
-            # Other runtimes have convolutions of their own.
-            model = load_model(options.run / MODEL_FILE, options.convolution if form == "saved-model" else "stock")
-            if form == "saved-model":
-                path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
-            else:
-                from keras_model.serving.portable_formats import export_portable
+    for form in dict.fromkeys(options.format):
+        # Other runtimes have convolutions of their own.
+        model = load_model(options.run / MODEL_FILE, options.convolution if form == "saved-model" else "stock")
+        if form == "saved-model":
+            path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
+        else:
+            from keras_model.serving.portable_formats import export_portable
 
-                path = export_portable(model, front_end, form, folder=options.to, name=options.name)
-            print(f"{form:12} {path}", flush=True)
-    except UsageError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 2
-    except ExportError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("export: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+            path = export_portable(model, front_end, form, folder=options.to, name=options.name)
+        print(f"{form:12} {path}", flush=True)
     if front_end.corpus.synthetic:
         print("export: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     return 0

@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 from keras_model.prediction.files import find_audio_files, timeline_paths
 from keras_model.prediction.model import Predictor, find_saved_model
-from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, exit_status, printable, reason_of
+from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
 from keras_model.prediction.track import Prediction
 from keras_model.quiet import load_tensorflow, native_stderr_dropped
-from tfrecords.command import CommandParser, folder, whole
+from tfrecords.command import CommandParser, exit_status, folder, whole
+from tfrecords.errors import printable
 
 PROGRAM = "predict"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_model.options import TrainOptions
-from tfrecords.errors import UsageError
+from tfrecords.errors import FailedError, UsageError
 from tfrecords.manifest import Manifest
 from tfrecords.whole_file import write_whole
 
@@ -31,8 +31,8 @@ _FORMAT_VERSION = 2
 _CHANGEABLE = ("data", "epochs", "export", "exports", "verbose")
 
 
-class TrainingError(RuntimeError):
-    """A run that ended without all of its results; the message says why, in one line."""
+class TrainingError(FailedError):
+    """A run that ended without all of its results."""
 
 
 class ExportError(TrainingError):

@@ -11,7 +11,7 @@ from keras_model.options import PAPER
 from keras_model.reports.comparison import network_title, summary_text
 from keras_model.reports.run_statistics import summarise
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
-from tfrecords.command import CommandParser
+from tfrecords.command import CommandParser, exit_status
 from tfrecords.errors import UsageError
 
 _NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", "model", "dataset")
@@ -85,13 +85,13 @@ def main(arguments: list[str]) -> int:
         The exit status: 0, or 2 for runs or an output folder that cannot be used.
     """
     options = parse_options(arguments)
-    try:
-        if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
-            raise UsageError(f"the output {options.output} exists; choose another --output")
-        sum_up(options.runs, options.output)
-    except (UsageError, OSError) as error:
-        print(f"summary: {error}", file=sys.stderr)
-        return 2
+    return exit_status("summary", lambda: _summarise(options))
+
+
+def _summarise(options: argparse.Namespace) -> int:
+    if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):
+        raise UsageError(f"the output {options.output} exists; choose another --output")
+    sum_up(options.runs, options.output)
     return 0
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from keras_model import predict
 from keras_model.prediction.files import AudioFile, find_audio_files, timeline_paths
-from keras_model.prediction.output import exit_status
 from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
 from tests.predicting import SamePredictor, write_song
+from tfrecords.command import exit_status
 from tfrecords.errors import UsageError
 
 TOO_LONG = "x" * 300  # for any file system

@@ -143,7 +143,7 @@ def test_the_page_stands_alone(kind: Any, request: pytest.FixtureRequest, tmp_pa
     assert page.links == []
     assert "i" not in page.tags
     figures = sorted(path.name for path in (tmp_path / "sum" / "figures").iterdir())
-    assert len(figures) == 5 * len(runs)
+    assert len(figures) == 4 * len(runs)
     assert set(page.pictures.values()) == {(tmp_path / "sum" / "figures" / name).read_bytes() for name in figures}
     assert all(set(name) <= set("0123456789abcdefghijklmnopqrstuvwxyz_.") for name in figures)
     assert sorted(path.name for path in (tmp_path / "sum").iterdir()) == ["figures", "report.html", "summary.json"]

@@ -2,12 +2,19 @@
 
 import argparse
 import difflib
+import io
+import os
 import re
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
+
+from tfrecords.errors import FailedError, UsageError, printable
+
+_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+_CLOSED_PIPE = 141  # likewise, that had no reader any more
 
 
 def python_command(*words: str | Path) -> str:
@@ -37,6 +44,36 @@ class CommandParser(argparse.ArgumentParser):
             return ""
         nearest = [match for word in words for match in difflib.get_close_matches(word, there_are, n=1)]
         return f"; did you mean {', '.join(nearest)}?" if nearest else ""
+
+
+def exit_status(program: str, work: Callable[[], int]) -> int:
+    """Does what a command line asks for; how it fails is one line on standard error.
+
+    Returns:
+        What `work` returns; 1 for a FailedError, or a disk that cannot be written; 2 for a UsageError; 130 for Ctrl-C; 141 where
+        nobody reads the output.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by 2>&-; the next file to be opened would get its number
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # lives as long as the program
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have characters that a terminal has not
+    try:
+        return work()
+    except UsageError as error:
+        reason, status = printable(str(error)), 2
+    except FailedError as error:
+        reason, status = printable(str(error)), 1
+    except KeyboardInterrupt as error:
+        reason, status = str(error) or "interrupted", _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the results has what they wanted. Python flushes once more at its end, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
+    except OSError as error:
+        reason, status = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 1
+    print(f"{program}: {reason}", file=sys.stderr)
+    return status
 
 
 def positive(kind: type[int] | type[float]) -> Callable[[str], float]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from keras_model.prediction.output import printable
 from tfrecords.audio import UnusableAudioError, open_audio_file
 from tfrecords.audio_formats import AUDIO_SUFFIXES
-from tfrecords.errors import UsageError, quoted
+from tfrecords.errors import UsageError, printable, quoted
 
 _STANDARD_INPUT = "-"
 _STANDARD_INPUT_FILE = 0

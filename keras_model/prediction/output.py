@@ -2,35 +2,18 @@
 
 import argparse
 import csv
-import io
 import json
-import os
-import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from keras_model.prediction.track import Prediction
 from tfrecords.command import whole
-from tfrecords.errors import UsageError
+from tfrecords.errors import encodable, printable
 
-_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
-_CLOSED_PIPE = 141  # likewise, that had no reader any more
 _BAR_CHARACTERS = 40
-# What would break a line, colour the terminal or turn the text round.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """A text from elsewhere, such as a file's name, on one line: control characters as Python writes them in a string."""
-    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), encodable(text))
-
-
-def encodable(text: str) -> str:
-    """A text that UTF-8 can encode: surrogates, which stand for bytes that are not, as Python writes them in a string."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(kw_only=True)
@@ -150,31 +133,6 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument("--csv", dest="writer", action="store_const", const=CsvWriter, help="print a table, a row per file")
     parser.add_argument("--top", type=whole(1), metavar="K", help="show the bars of the K most probable genres only")
-
-
-def exit_status(program: str, classify: Callable[[], int]) -> int:
-    """Runs a command line whose options are read; how it fails is one line on standard error.
-
-    Returns:
-        What `classify` returns; 2 for a UsageError, 130 for Ctrl-C, 141 where nobody reads the output.
-    """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed, as by 2>&-; the next file to be opened would get its number
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # lives as long as the program
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names may have characters that a terminal has not
-    try:
-        return classify()
-    except UsageError as error:
-        print(f"{program}: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the results has what they wanted. Python flushes once more at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _CLOSED_PIPE
 
 
 def reason_of(error: Exception) -> str:

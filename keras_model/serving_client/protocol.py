@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.prediction.output import printable
 from keras_model.prediction.track import Prediction
-from tfrecords.errors import UsageError, quoted
+from tfrecords.errors import UsageError, printable, quoted
 
 SIGNATURE = "classify_audio"
 # A host that is not there says nothing at all; one that is there takes a connection at once, however long it then works.
