@@ -33,8 +33,8 @@ _GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", 
 def _export(folder: Path) -> None:
     """Exports an untrained shallow network with batch normalisation."""
     from keras_model.export import export_model
-    from keras_model.front_end import FrontEnd
     from keras_model.networks.classifiers import build_classifier
+    from keras_model.run_folder import FrontEnd
     from tfrecords.corpus import CorpusInfo
 
     model = build_classifier("shallow", _SPEC.shape, n_genres=len(_GENRES), batchnorm=True)

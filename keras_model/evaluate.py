@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
-from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE
+from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE, FrontEnd
 from tfrecords.command import CommandParser, at_least_zero, exit_status
 from tfrecords.errors import UsageError, quoted
 from tfrecords.manifest import DatasetError, Manifest, read_dataset

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_model.front_end import FrontEnd
 from keras_model.networks.settings import IMPLEMENTATIONS
-from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError
+from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError, FrontEnd
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
 from tfrecords.command import CommandParser, exit_status, folder, whole
 from tfrecords.errors import UsageError, quoted

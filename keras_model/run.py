@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_model.export import export_model
-from keras_model.front_end import FrontEnd
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.run_folder import (
     BACKUP_FOLDER,
@@ -21,6 +20,7 @@ from keras_model.run_folder import (
     MODEL_FILE,
     TENSORBOARD_FOLDER,
     TRACKS_FILE,
+    FrontEnd,
     RunRecord,
     is_free,
 )

@@ -1,15 +1,17 @@
-"""A run's folder: the names of its files, and `options.json`, by which `train.py --resume RUN` can do the rest of it."""
+"""A run's folder: the names of its files, `options.json`, by which it is resumed, and `front_end.json`, what its model hears."""
 
 import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from keras_model.options import TrainOptions
+from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import FailedError, UsageError
+from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
 from tfrecords.whole_file import write_whole
 
@@ -120,6 +122,50 @@ class RunRecord:
                 f"{self.options.output} was started with another dataset: the fingerprint was {self.fingerprint[:16]}, "
                 f"now it is {manifest.fingerprint[:16]}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """The part of a dataset's manifest that a model carries.
+
+    Attributes:
+        spec: How audio becomes log-mels.
+        genres: In the order of the model's outputs.
+        corpus: What it was trained on.
+        fingerprint: Of the dataset it was trained on.
+    """
+
+    spec: LogMelSpec
+    genres: tuple[str, ...]
+    corpus: CorpusInfo
+    fingerprint: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """The front end of a dataset."""
+        return cls(spec=manifest.spec, genres=manifest.genres, corpus=manifest.corpus, fingerprint=manifest.fingerprint)
+
+    def to_json(self) -> str:
+        """The text of `front_end.json`."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads `front_end.json`.
+
+        Raises:
+            ValueError: If something is missing or out of range.
+        """
+        try:
+            values = json.loads(text)
+            return cls(
+                spec=LogMelSpec.from_dict(values["spec"]),
+                genres=tuple(values["genres"]),
+                corpus=CorpusInfo(**values["corpus"]),
+                fingerprint=values["fingerprint"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{FRONT_END_FILE} is damaged: {error!r}") from error
 
 
 def is_free(folder: Path) -> bool:

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from keras_model.front_end import FrontEnd
 from keras_model.prediction.model import Predictor, find_saved_model
+from keras_model.run_folder import FrontEnd
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import LogMelSpec

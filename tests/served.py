@@ -10,9 +10,9 @@ import soundfile
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.front_end import FrontEnd
 from keras_model.networks.classifiers import load_model
 from keras_model.prediction.track import Prediction, chosen_chunks
+from keras_model.run_folder import FrontEnd
 from tests.conftest import SAMPLE_RATE
 from tfrecords.audio import decode_audio
 from tfrecords.log_mel import cut_chunks, log_mel

@@ -14,8 +14,7 @@ import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_model.front_end import FrontEnd
-from keras_model.run_folder import ExportError
+from keras_model.run_folder import ExportError, FrontEnd
 from keras_model.serving import portable_formats
 from keras_model.serving.portable_formats import check_batches, export_portable
 from tests.networks import CASES, build, log_mels, with_random_statistics

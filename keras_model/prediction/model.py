@@ -13,10 +13,9 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.front_end import FrontEnd
 from keras_model.prediction.files import AudioFile
 from keras_model.prediction.track import SILENCE, Prediction, chosen_chunks
-from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE
+from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, FrontEnd
 from tfrecords.audio import UnusableAudioError
 from tfrecords.audio_stream import announced_samples, waveform_blocks
 from tfrecords.errors import UsageError, quoted

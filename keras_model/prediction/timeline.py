@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from keras_model.front_end import FrontEnd
 from keras_model.prediction.track import Prediction
+from keras_model.run_folder import FrontEnd
 from tfrecords.figure_style import FIGURE_STYLE
 from tfrecords.whole_file import write_whole
 

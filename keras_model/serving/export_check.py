@@ -11,10 +11,9 @@ import soundfile
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.front_end import FrontEnd
 from keras_model.prediction.model import Predictor, load_saved_model
 from keras_model.prediction.track import Prediction
-from keras_model.run_folder import ExportError
+from keras_model.run_folder import ExportError, FrontEnd
 from tfrecords.errors import quoted
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec

@@ -21,9 +21,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.front_end import FrontEnd
 from keras_model.quiet import native_stderr_kept_back
-from keras_model.run_folder import FRONT_END_FILE, ExportError
+from keras_model.run_folder import FRONT_END_FILE, ExportError, FrontEnd
 from keras_model.serving.export_check import check_signals
 from tfrecords.errors import UsageError
 from tfrecords.log_mel import log_mel

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_model.front_end import FrontEnd
+from keras_model.run_folder import FrontEnd
 from keras_model.serving.front_end_graph import log_mel_graph
 from keras_model.serving.track_graph import classify_track
 from keras_model.serving.wav_graph import decode_wav, say_if

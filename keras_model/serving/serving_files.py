@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from keras_model.front_end import FrontEnd
 from keras_model.prediction.model import newest_version
+from keras_model.run_folder import FrontEnd
 from tfrecords.whole_file import write_whole
 
 MODELS_FILE = "models.config"
