@@ -100,6 +100,7 @@ def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(datase
     every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
     rate = ("--learning-rate-warmup", "4", "--learning-rate-decay", "cosine")
     options = [*OPTIONS, *every, *rate, "--data", str(dataset), "--epochs", "3", "--no-export"]
+    options += ["--convolution", "fused"]
     assert train.main([*options, "--output", str(tmp_path / "whole")]) == 0
     kill_at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 5, "after", *options, "--output", tmp_path / "parts")
     assert train.main(["--resume", str(tmp_path / "parts")]) == 0

@@ -12,7 +12,7 @@ from keras_model import evaluate
 from tfrecords.folds import fold_of_tracks
 from tfrecords.tracks import read_tracks
 
-FAST = ("--epochs", "1", "--batch-size", "32", "--learning-rate", "3e-4", "--no-export")
+FAST = ("--epochs", "1", "--batch-size", "32", "--learning-rate", "3e-4", "--no-export", "--convolution", "stock")
 
 
 @pytest.fixture(scope="module")

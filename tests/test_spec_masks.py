@@ -70,7 +70,7 @@ def test_masks_are_distributed_as_those_of_tensorflow_io(name: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"tensorflow_io(\.|$)")  # its native library does not load, and is not needed
         import tensorflow_io
-    n, size, widest = 4000, 12, 4
+    n, size, widest = 1500, 12, 4
     mask = getattr(tensorflow_io.audio, name)
     line = tf.ones((1, size) if name == "freq_mask" else (size, 1))  # (frames, bands)
     theirs = (
