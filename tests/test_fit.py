@@ -255,7 +255,7 @@ def test_steps_of_a_call_divide_the_epoch(monkeypatch: pytest.MonkeyPatch) -> No
     from keras_model.training.fit import _steps_per_execution
 
     assert _steps_per_execution(176) == 1, "there is no GPU here"
-    monkeypatch.setattr("keras_model.training.fit.has_gpus", lambda: True)
+    monkeypatch.setattr("keras_model.training.fit.has_gpu", lambda: True)
     assert [_steps_per_execution(steps) for steps in (176, 7, 17, 1)] == [16, 7, 1, 1]
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_model.data.split_data import SplitData
-from keras_model.evaluation.accuracies import Evaluation
 from keras_model.evaluation.on_split import evaluate_model
 from keras_model.run_folder import TrainingError
 
@@ -99,8 +98,6 @@ class EvaluateTracks(keras.callbacks.Callback):
         split: The split.
         genres: In the order of the labels.
     """
-
-    evaluation: Evaluation | None = None
 
     def __init__(self, name: str, split: SplitData, genres: tuple[str, ...]) -> None:
         super().__init__()

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from tqdm import tqdm
 
+from tfrecords.whole_file import write_whole
+
 
 class EpochLines(keras.callbacks.Callback):
     """A line for each epoch, of at most 80 columns; on a terminal, a bar while the epoch lasts."""
@@ -72,10 +74,11 @@ class HistoryFile(keras.callbacks.Callback):
             writer.writerow(row)
 
     def keep(self, n_epochs: int) -> None:
-        """Keeps the heading and the rows of so many epochs."""
+        """Keeps the heading and the rows of so many epochs; of none, nothing."""
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
-        if len(lines) > n_epochs + 1:
-            self.path.write_text("".join(lines[: n_epochs + 1]), encoding="utf-8")
+        kept = lines[: n_epochs + 1] if n_epochs else []
+        if kept != lines:
+            write_whole(self.path, "".join(kept).encode())
 
 
 def _percents(values: dict[str, float], split: str, raw: str) -> str:

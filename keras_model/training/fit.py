@@ -13,12 +13,12 @@ from keras_model.data.split_data import Augment, SplitData
 from keras_model.evaluation.accuracies import Evaluation
 from keras_model.evaluation.on_split import evaluate_model
 from keras_model.networks.classifiers import build_classifier
-from keras_model.networks.fused import implement
+from keras_model.networks.fused import has_gpu, implement
 from keras_model.options import TrainOptions
 from keras_model.training.backup import Backup
 from keras_model.training.callbacks import EvaluateTracks, NameDivergence, SeedDropout
 from keras_model.training.optimizer import build_optimizer
-from keras_model.training.strategy import device_names, has_gpus, make_strategy
+from keras_model.training.strategy import device_names, make_strategy
 from tfrecords.errors import UsageError
 
 _MOST_STEPS_PER_EXECUTION = 16
@@ -230,13 +230,13 @@ def _use_xla(options: TrainOptions, n_replicas: int) -> bool:
     """As asked for; where nothing was, on one GPU, where it is faster (on CPUs it was measured to be slower)."""
     if options.xla is None:
         # On GPUs, XLA has no deterministic gradient of max pooling.
-        return has_gpus() and n_replicas == 1 and not options.deterministic
+        return has_gpu() and n_replicas == 1 and not options.deterministic
     return options.xla
 
 
 def _steps_per_execution(steps_per_epoch: int) -> int:
     """How many steps one call of TensorFlow runs: some on a GPU, which would wait for Python; they must divide the epoch."""
-    if not has_gpus():
+    if not has_gpu():
         return 1
     return max(n for n in range(1, _MOST_STEPS_PER_EXECUTION + 1) if steps_per_epoch % n == 0)
 

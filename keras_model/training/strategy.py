@@ -21,8 +21,3 @@ def device_names() -> list[str]:
         if devices := tf.config.list_logical_devices(kind):
             return [f"{kind}:{index}" for index in range(len(devices))]
     raise RuntimeError("TensorFlow sees neither a GPU nor a CPU")
-
-
-def has_gpus() -> bool:
-    """Whether this process sees a GPU."""
-    return bool(tf.config.list_physical_devices("GPU"))
