@@ -17,7 +17,7 @@ import train
 from keras_model.networks.classifiers import load_model
 from keras_model.run_folder import RunRecord
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
-from tests.test_training import altered
+from tests.test_training_errors import altered
 from tfrecords.manifest import read_dataset
 
 # A process that ends itself by SIGKILL at the n-th call of a function, before it or within it.

@@ -106,10 +106,13 @@ def fit(
         The network, also where Ctrl-C ended the training early.
 
     Raises:
-        UsageError: If the devices cannot train as asked, or the state in `folder` is of another training.
+        UsageError: If the devices cannot train as asked, the state in `folder` is of another training, or an epoch is to be
+            chosen without a validation split.
         DivergedError: If the loss is no number any more.
         KeyboardInterrupt: At Ctrl-C in the first epoch, after which nothing is there to save.
     """
+    if options.selects and validation is None:
+        raise UsageError("keeping the best epoch and stopping early need a validation split")
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = make_strategy()
@@ -129,17 +132,15 @@ def fit(
         )
     implement(model, options.convolution)
     evaluated = ("test", test) if validation is None else ("val", validation)
-    best = folder.with_name("best.weights.h5") if folder and options.keep == "best" else None
     all_callbacks = [
         SeedDropout(options.seed),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if options.ema else ()),
         *([EvaluateTracks(*evaluated, genres)] if validation or test_every_epoch else ()),
         NameDivergence(train, batch_size=options.batch_size, seed=options.seed),
-        *([keras.callbacks.ModelCheckpoint(best, save_best_only=True, save_weights_only=True)] if best else ()),
         *([keras.callbacks.EarlyStopping(patience=options.early_stopping)] if options.early_stopping else ()),
         *callbacks,
     ]
-    backup = Backup(folder, identity=identity, callbacks=all_callbacks)
+    backup = Backup(folder, identity=identity, callbacks=all_callbacks, keep=options.keep)
     with strategy.scope():
         backup.restore(model)
     interrupted = False
@@ -170,13 +171,11 @@ def fit(
                 raise
     trained = implement(build(options, synchronized=False, **network), options.convolution)
     trained.set_weights(backup.weights)
-    if best:
-        trained.load_weights(best)
     return TrainedModel(
         model=trained,
         evaluation=evaluate_model(trained, test, genres),
         epochs=backup.epochs,
-        kept_epoch=_kept_epoch(backup.epochs, options.keep),
+        kept_epoch=backup.kept_epoch,
         steps_per_epoch=steps_per_epoch,
         seconds=backup.seconds,
         interrupted=interrupted,
@@ -239,10 +238,3 @@ def _steps_per_execution(steps_per_epoch: int) -> int:
     if not has_gpu():
         return 1
     return max(n for n in range(1, _MOST_STEPS_PER_EXECUTION + 1) if steps_per_epoch % n == 0)
-
-
-def _kept_epoch(epochs: Sequence[Mapping[str, float]], keep: str) -> int:
-    if keep == "last" or not epochs:
-        return len(epochs)
-    losses = [logs["val_loss"] for logs in epochs]
-    return 1 + losses.index(min(losses))
