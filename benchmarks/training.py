@@ -1,14 +1,16 @@
-"""Training and inference of the shallow network, fused and by Keras' layers, and in PyTorch, in one run on the same device.
+"""Training and inference of a network, fused and by Keras' layers, and in PyTorch, in one run on the same device.
 
 Each contestant has a process of its own; they take turns, so that a slow minute of the machine is everyone's.
 
     python -m benchmarks.training                            # on a CPU; PyTorch's where torch is installed
+    python -m benchmarks.training --model deep bbnn          # of other networks, by Keras alone
     KERAS_BACKEND=jax python -m benchmarks.training --samples 11250 --precision float32 mixed_bfloat16
                                                              # on a GPU that has JAX and Keras, and needs no TensorFlow
 """
 
 import argparse
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -38,7 +40,14 @@ def samples_like_paper(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _keras_work(
-    *, network: str, precision: str, xla: bool, batchnorm: bool, samples: tuple[np.ndarray, np.ndarray], batch_size: int
+    *,
+    model: str,
+    convolution: str,
+    precision: str,
+    xla: bool,
+    batchnorm: bool,
+    samples: tuple[np.ndarray, np.ndarray],
+    batch_size: int,
 ) -> Work:
     """Stock `fit` and `predict`, on whichever backend Keras has."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
@@ -52,15 +61,15 @@ def _keras_work(
     from keras_model.networks.fused import has_gpu, implement
 
     keras.config.set_dtype_policy(precision)
-    if network == "pooled first":
-        model = pooled_before_activation(batchnorm=batchnorm)
+    if convolution == "pooled first":
+        network = pooled_before_activation(batchnorm=batchnorm)
     else:
-        model = build_classifier("shallow", (80, 80), n_genres=10, batchnorm=batchnorm, synchronized=False)
-        implement(model, network)
+        network = build_classifier(model, (80, 80), n_genres=10, batchnorm=batchnorm, synchronized=False)
+        implement(network, convolution)
     compiled: dict[str, Any] = {"jit_compile": xla} if keras.backend.backend() == "tensorflow" else {}
     if has_gpu():
         compiled["steps_per_execution"] = _STEPS_PER_EXECUTION
-    model.compile(keras.optimizers.Adam(5e-5, epsilon=1e-8), "sparse_categorical_crossentropy", **compiled)
+    network.compile(keras.optimizers.Adam(5e-5, epsilon=1e-8), "sparse_categorical_crossentropy", **compiled)
     log_mels, labels = samples
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -69,25 +78,28 @@ def _keras_work(
 
         # Arrays would go through a tf.data pipeline that is tuned while it runs, the end of which waits for the tuning.
         batches = made_ahead(tf.data.Dataset.from_tensor_slices((log_mels, labels)).batch(batch_size))
-        return lambda: model.fit(batches, shuffle=False, verbose=0), lambda: model.predict(batches, verbose=0)
+        return lambda: network.fit(batches, shuffle=False, verbose=0), lambda: network.predict(batches, verbose=0)
     return (
-        lambda: model.fit(log_mels, labels, batch_size=batch_size, shuffle=False, verbose=0),
-        lambda: model.predict(log_mels, batch_size=batch_size, verbose=0),
+        lambda: network.fit(log_mels, labels, batch_size=batch_size, shuffle=False, verbose=0),
+        lambda: network.predict(log_mels, batch_size=batch_size, verbose=0),
     )
 
 
-def _contestants(precisions: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+def _contestants(model: str, precisions: list[str]) -> dict[str, tuple[str, dict[str, Any]]]:
     """By name: the framework, and what tells contestants of it apart."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for precision in precisions:
         suffix = "" if precision == "float32" else f", {precision}"
-        plain = {"precision": precision, "xla": False}
-        found[f"fused{suffix}"] = ("keras", {"network": "fused", **plain})
-        found[f"stock layers{suffix}"] = ("keras", {"network": "stock", **plain})
-        found[f"stock, LeakyReLU after pooling{suffix}"] = ("keras", {"network": "pooled first", **plain})
-        if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-            found[f"stock layers, XLA{suffix}"] = ("keras", {"network": "stock", **plain, "xla": True})
-    if importlib.util.find_spec("torch"):
+        plain = {"model": model, "precision": precision, "xla": False}
+        found[f"fused{suffix}"] = ("keras", {"convolution": "fused", **plain})
+        if model != "shallow":
+            found[f"as by default{suffix}"] = ("keras", {"convolution": "auto", **plain})
+        found[f"stock layers{suffix}"] = ("keras", {"convolution": "stock", **plain})
+        if model == "shallow":
+            found[f"stock, LeakyReLU after pooling{suffix}"] = ("keras", {"convolution": "pooled first", **plain})
+        if model == "shallow" and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+            found[f"stock layers, XLA{suffix}"] = ("keras", {"convolution": "stock", **plain, "xla": True})
+    if model == "shallow" and importlib.util.find_spec("torch"):
         found["PyTorch, as by the author"] = ("torch", {"channels_last": False})
         found["PyTorch, channels last"] = ("torch", {"channels_last": True})
     return found
@@ -108,11 +120,11 @@ def _serve(
         connection.send([median_seconds(part, runs=1) for part in work])
 
 
-def _seconds(options: argparse.Namespace, batchnorm: bool) -> Iterator[tuple[str, float, float]]:
+def _seconds(options: argparse.Namespace, model: str, batchnorm: bool) -> Iterator[tuple[str, float, float]]:
     """Yields name, seconds of an epoch and of an inference, each the median over rounds."""
     context = multiprocessing.get_context("spawn")
     connections = {}
-    for name, (framework, settings) in _contestants(options.precision).items():
+    for name, (framework, settings) in _contestants(model, options.precision).items():
         connections[name], theirs = context.Pipe()
         context.Process(target=_serve, args=(theirs, framework, settings, options, batchnorm), daemon=True).start()
         theirs.close()  # so that a contestant that dies is an EOFError here
@@ -134,12 +146,16 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=640, help="in a measurement")
     parser.add_argument("--precision", nargs="+", default=["float32"])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", nargs="+", default=["shallow"])
     options = parser.parse_args()
-    for batchnorm in (False, True):
-        print(f"\n{'With' if batchnorm else 'Without'} batch normalisation, batch {options.batch_size}, {os.cpu_count()} cores")
+    for model, batchnorm in itertools.product(options.model, (False, True)):
+        if model == "bbnn" and batchnorm:  # it always has its own
+            continue
+        normalised = "with" if batchnorm else "without"
+        print(f"\n{model} {normalised} batch normalisation, batch {options.batch_size}, {os.cpu_count()} cores")
         heading = ("training: samples/s", "s/epoch", "fused is", "inference: samples/s", "fused is")
         print(f"{'':48}" + "".join(f"{title:>21}" for title in heading), flush=True)
-        rows = list(_seconds(options, batchnorm))
+        rows = list(_seconds(options, model, batchnorm))
         _, own_train, own_infer = rows[0]
         for name, train, infer in rows:
             speeds = options.samples / train, options.samples / infer
@@ -151,8 +167,9 @@ def main() -> None:
                 f"{infer / own_infer:.2f} x",
             )
             print(f"{name:48}" + "".join(f"{cell:>21}" for cell in cells), flush=True)
-        gflops = 2 * 3 * _FORWARD_MACS * options.samples / own_train / 1e9
-        print(f"The fused training is worth {gflops:.0f} GFLOP/s of direct convolutions, three times the forward products")
+        if model == "shallow":
+            gflops = 2 * 3 * _FORWARD_MACS * options.samples / own_train / 1e9
+            print(f"The fused training is worth {gflops:.0f} GFLOP/s of direct convolutions, three times the forward products")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from keras_model.networks.fused import implement
+from keras_model.networks.pooled_convolution import PooledConvolution
 from tests.helpers import records_of
 from tests.networks import CASES, build, log_mels, with_random_statistics
 
@@ -92,7 +94,7 @@ def test_auto_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build("shallow", (40, 40), n_genres=3)
 
     def is_fused() -> bool:
-        return implement(model).call.__self__ is not model
+        return implement(model).call != type(model).call.__get__(model)
 
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert is_fused()
@@ -106,6 +108,24 @@ def test_auto_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for flags, expected in ((set(), True), ({"avx512_bf16"}, False)):
         monkeypatch.setattr("keras_model.networks.fused._cpu_flags", lambda flags=flags: flags)
         assert is_fused() is expected
-    assert implement(model, "stock").call.__self__ is model
+    assert implement(model, "stock").call == type(model).call.__get__(model)
     with pytest.raises(ValueError, match="implementation must be one of auto, stock, fused, got 'fast'"):
         implement(model, "fast")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("shallow", (2, 2)), ("deep", (2, 0))])
+def test_small_windows_are_fused_in_training_alone(name: str, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras_model.networks.fused._is_fused_faster", lambda model: True)
+    model = implement(build(name, (40, 60), n_genres=3))
+    fused = []
+    call = PooledConvolution.call
+
+    def noting(layer: PooledConvolution, *arguments: Any, **options: Any) -> Any:
+        fused.append(layer.name)
+        return call(layer, *arguments, **options)
+
+    monkeypatch.setattr(PooledConvolution, "call", noting)
+    for training, n_fused in zip((True, False), expected, strict=True):
+        fused.clear()
+        model(log_mels(4, (40, 60)), training=training)
+        assert len(fused) == n_fused

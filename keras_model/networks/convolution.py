@@ -165,13 +165,15 @@ class _Plan:
     def weights(self, kernel: Any) -> tuple[Any, Any]:
         """What leads from there to the cosines and the sines of the output: (frequencies, grouped · filters, 2 · patch) each."""
         waves = _product(self._of_taps, ops.transpose(kernel[:, :, 0], (1, 0, 2) if self._along else (0, 1, 2)))
-        waves = ops.reshape(waves, (waves.shape[0], 2, self._row_taps, -1))
-        # Each row of a group has the kernel at its own place among zeros.
+        waves = ops.transpose(ops.reshape(waves, (waves.shape[0], 2, self._row_taps, -1)), (1, 0, 3, 2))
+        return self._banded(waves[0], waves[1]), self._banded(-waves[1], waves[0])
+
+    def _banded(self, *waves: Any) -> Any:
+        """Cosines and sines (frequencies, filters, row taps) for each row of a group, at the row's own place among zeros."""
+        both = ops.stack(waves, axis=2)
         places = [(place, self._grouped - 1 - place) for place in range(self._grouped)]
-        banded = ops.stack([ops.pad(waves, [(0, 0), (0, 0), place, (0, 0)]) for place in places], axis=1)
-        banded = ops.transpose(banded, (0, 1, 4, 2, 3))
-        cosines, sines = (ops.reshape(banded[:, :, :, i], (waves.shape[0], -1, self._patch)) for i in (0, 1))
-        return ops.concatenate([cosines, sines], axis=2), ops.concatenate([-sines, cosines], axis=2)
+        rows = ops.stack([ops.pad(both, [(0, 0), (0, 0), (0, 0), place]) for place in places], axis=1)
+        return ops.reshape(rows, (both.shape[0], -1, 2 * self._patch))
 
     def halves(self, spectrum: Any, *weights: Any) -> list[Any]:
         """The convolution's output, `even` and `odd`."""

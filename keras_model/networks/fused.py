@@ -4,6 +4,7 @@ A network is stock Keras layers, and stays so: what is saved, loaded and shown i
 compute: a convolution of the log-mel's one channel, its batch normalisation and its pooling as one.
 """
 
+import math
 import platform
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import keras
 
 from keras_model.networks.pooled_convolution import PooledConvolution
 from keras_model.networks.settings import IMPLEMENTATIONS
+
+# Without gradients it is the slower one for smaller pooling windows (benchmarks/training.py --model deep).
+_LEAST_WINDOW = 8
 
 
 def implement(model: keras.Model, implementation: str = "auto") -> keras.Model:
@@ -30,8 +34,15 @@ def implement(model: keras.Model, implementation: str = "auto") -> keras.Model:
     """
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(f"implementation must be one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}")
-    is_fused = implementation == "fused" or (implementation == "auto" and _is_fused_faster(model))
-    model.call = _fused_twin(model).call if is_fused else type(model).call.__get__(model)
+    model.call = type(model).call.__get__(model)
+    if implementation == "fused" or (implementation == "auto" and _is_fused_faster(model)):
+        in_training = _fused_twin(model)
+        in_inference = in_training if implementation == "fused" else _fused_twin(model, least_window=_LEAST_WINDOW)
+
+        def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            return (in_training if training else in_inference).call(inputs, training=training, mask=mask)
+
+        model.call = call
     return model
 
 
@@ -65,14 +76,15 @@ def _cpu_flags() -> set[str]:
     return next((set(line.split()) for line in text.splitlines() if line.startswith("flags")), set())
 
 
-def _fused_twin(model: keras.Model) -> keras.Model:
-    """A network of the same layers, but for those that are fused; they share their weights."""
+def _fused_twin(model: keras.Model, *, least_window: int = 1) -> keras.Model:
+    """A network of the same layers, but for those that are fused, of pooling windows of so many values; they share weights."""
     layers = {layer.name: layer for layer in model.layers}
     fused, passed_over = {}, set()
     for name, layer in layers.items():
         block = name.removesuffix("_convolution")
         pool = layers.get(f"{block}_pool")
-        if isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == 1 and pool is not None:
+        is_convolution = isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == 1
+        if is_convolution and pool is not None and math.prod(pool.pool_size) >= least_window:
             fused[name] = PooledConvolution(layer, layers.get(f"{block}_batchnorm"), pool, name=f"{block}_fused")
             passed_over |= {f"{block}_batchnorm", f"{block}_pool"}
 
