@@ -32,8 +32,10 @@ REPOSITORY = Path(__file__).parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
 GENRES = ("hum", "noise", "ticks")
-# The training that several test modules look at. The fused convolution takes three seconds to compile in each process.
-OPTIONS = ("--batchnorm", "--batch-size", "16", "--learning-rate", "3e-4", "--convolution", "stock")
+# The fused convolution takes three seconds to compile in each process: it is for the tests that are about it.
+STOCK = ("--convolution", "stock")
+# The training that several test modules look at.
+OPTIONS = ("--batchnorm", "--batch-size", "16", "--learning-rate", "3e-4", *STOCK)
 EPOCHS = 8
 
 

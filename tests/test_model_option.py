@@ -13,7 +13,7 @@ from keras_model.networks.classifiers import load_model
 from keras_model.networks.settings import NETWORKS
 from keras_model.prediction.model import load_saved_model
 from keras_model.reports.comparison import network_title
-from tests.conftest import GENRES
+from tests.conftest import GENRES, STOCK
 from tests.networks import log_mels
 
 
@@ -36,8 +36,8 @@ def test_a_run_is_of_the_network_that_was_asked_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "run"
-    command = ["--data", str(dataset), "--output", str(run), "--epochs", "1", "--batch-size", "16", "--model", model, *options]
-    assert train.main(command) == 0
+    command = ["--data", str(dataset), "--output", str(run), "--epochs", "1", "--batch-size", "16", "--model", model]
+    assert train.main([*command, *options, *STOCK]) == 0
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["model"] == {"name": name, "parameters": parameters}
     assert metrics["options"] | settings | {"model": model} == metrics["options"]

@@ -22,7 +22,7 @@ from keras_model import evaluate, predict
 from keras_model.data.split_data import load_split
 from keras_model.evaluation.on_split import evaluate_model
 from keras_model.networks.classifiers import load_model
-from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY
+from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY, STOCK
 from tests.waiting import end_of, wait_until
 from tfrecords.manifest import Manifest, read_dataset
 
@@ -81,6 +81,7 @@ def test_the_same_seed_gives_the_same_metrics(dataset: Path, run: Path, metrics:
         tmp_path / "again",
         "--epochs",
         str(EPOCHS),
+        "--no-export",
     ]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert json.loads((tmp_path / "again" / "metrics.json").read_text())["epochs"] == metrics["epochs"]
@@ -102,7 +103,7 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
     (tmp_path / "corpus" / "corpus.json").write_text('{"name": "beeps", "synthetic": true}')
     data, run, export = tmp_path / "data [1]", tmp_path / "run [é] *", tmp_path / "served [2]"
     build_dataset(BuildOptions(input=str(tmp_path / "corpus"), output=str(data), chunks_per_track=2))
-    options = ["--data", str(data), "--output", str(run), "--export", str(export), "--epochs", "1", "--cache-gib", "0"]
+    options = ["--data", str(data), "--output", str(run), "--export", str(export), "--epochs", "1", "--cache-gib", "0", *STOCK]
     assert train.main(options) == 0
     screen = capsys.readouterr().out
     assert "Data     beeps (SYNTHETIC): accuracies on it say nothing about music" in screen
@@ -133,7 +134,7 @@ def test_two_replicas_share_ragged_batches_and_agree_with_the_saved_model(datase
     """48 records in batches of 46: the last batch has two samples, one for each."""
     run = tmp_path / "run"
     options: list[str | Path] = ["--data", dataset, "--output", run, "--batchnorm", "--batch-size", "46", "--epochs", "2"]
-    command: list[str | Path] = [sys.executable, "-c", TWO_REPLICAS, *options, "--learning-rate", "3e-4", "--no-export"]
+    command: list[str | Path] = [sys.executable, "-c", TWO_REPLICAS, *options, "--learning-rate", "3e-4", "--no-export", *STOCK]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Devices  CPU:0, CPU:1" in done.stdout
@@ -158,6 +159,7 @@ def test_the_saved_network_is_float32(dataset: Path, tmp_path: Path, precision: 
         "--ema",
         "0.5",
         "--no-export",
+        *STOCK,
     ]
     assert train.main(options) == 0
     model = load_model(tmp_path / "run" / "model.keras")
@@ -175,7 +177,7 @@ def test_a_validation_split_is_used(corpus: Path, tmp_path: Path, capsys: pytest
         BuildOptions(input=str(corpus), output=str(data), chunks_per_track=2, test_fraction=0.34, validation_fraction=0.3)
     )
     run = tmp_path / "run"
-    options = ["--data", str(data), "--epochs", "3", "--batch-size", "16", "--learning-rate", "3e-3", "--no-export"]
+    options = ["--data", str(data), "--epochs", "3", "--batch-size", "16", "--learning-rate", "3e-3", "--no-export", *STOCK]
     assert train.main([*options, "--output", str(run), "--keep", "best", "--early-stopping", "1"]) == 0
     screen = capsys.readouterr().out
     lines = [line for line in screen.splitlines() if line.startswith("Epoch")]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import train
+from tests.conftest import STOCK
 from tfrecords.manifest import read_dataset
 
 
@@ -17,7 +18,7 @@ def test_a_failed_export_costs_nothing_else(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("keras_model.serving.export_check.FEATURE_TOLERANCE", -1.0)
-    assert train.main(["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "1"]) == 1
+    assert train.main(["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "1", *STOCK]) == 1
     assert "train.py: the served log-mels differ" in capsys.readouterr().err
     assert (tmp_path / "run" / "metrics.json").is_file()
     assert (tmp_path / "run" / "report.html").is_file()
@@ -25,7 +26,7 @@ def test_a_failed_export_costs_nothing_else(
 
 
 def test_a_training_that_diverges_says_so(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "9", "--learning-rate", "1e30"]
+    options = ["--data", str(dataset), "--output", str(tmp_path / "run"), "--epochs", "9", "--learning-rate", "1e30", *STOCK]
     assert train.main(options) == 1
     assert re.search(
         r"train\.py: the loss became (nan|inf) in epoch \d, step 1 of 1; a lower --learning-rate may help; "
@@ -155,7 +156,7 @@ def test_a_full_disk_is_one_line(
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
         patched.setattr("keras.Model.save", fail)
-        assert train.main(["--data", str(dataset), "--output", str(run), "--epochs", "1", "--no-export"]) == 1
+        assert train.main(["--data", str(dataset), "--output", str(run), "--epochs", "1", "--no-export", *STOCK]) == 1
     assert capsys.readouterr().err == f"train.py: {run}: No space left on device\n"
     assert train.main(["--resume", str(run)]) == 0
     assert (run / "report.html").is_file()
