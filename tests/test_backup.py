@@ -11,16 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.tiny_training import (
-    OPTIONS,
-    VALIDATION,
-    Collect,
-    Stop,
-    StopAfter,
-    assert_equal,
-    trained,
-    with_noise,
-)
+from tests.tiny_fit import OPTIONS, VALIDATION, Collect, Stop, StopAfter, assert_equal, trained
+from tests.tiny_training import with_noise
 from tfrecords.errors import UsageError
 
 

@@ -13,18 +13,8 @@ import tensorflow as tf
 from keras_model.data.split_data import SplitData
 from keras_model.training.callbacks import DivergedError
 from tests.networks import build
-from tests.tiny_training import (
-    OPTIONS,
-    TRAIN,
-    VALIDATION,
-    Collect,
-    StopAfter,
-    assert_equal,
-    noise,
-    tiny_network,
-    trained,
-    with_noise,
-)
+from tests.tiny_fit import OPTIONS, TRAIN, VALIDATION, Collect, StopAfter, assert_equal, trained
+from tests.tiny_training import noise, tiny_network, with_noise
 
 
 def test_evaluating_at_the_end_alone_changes_nothing_else() -> None:

@@ -162,7 +162,7 @@ def test_the_saved_network_is_float32(dataset: Path, tmp_path: Path, precision: 
         *STOCK,
     ]
     assert train.main(options) == 0
-    model = load_model(tmp_path / "run" / "model.keras")
+    model = load_model(tmp_path / "run" / "model.keras", "stock")
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
