@@ -22,8 +22,11 @@ demo: $(READY)  ## Run the whole job: tracks to TFRecords, a trained network, a 
 	$(RUN) run_pipeline.py --runner DirectRunner --output $(DEMO_DATA) --overwrite
 	$(RUN) train.py --batchnorm --data $(DEMO_DATA) $(DEMO_TRAINING)
 
+# One more than there are cores: at times each waits for a process that it has started.
+TEST_PROCESSES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
+
 test: $(READY)  ## Run the tests
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of Flink, compare the bytes (needs Go, Java and Maven)
 	$(RUN) -m tests.runners.install

@@ -1,6 +1,8 @@
 """What test modules share: synthesised audio, a small corpus, one finished run on it, and reference data where it is at hand."""
 
+import fcntl
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -98,19 +100,35 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def made_once(name: str, make: Callable[[Path], object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that one of the processes that share the tests makes, and all of them look at."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared" / name
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.with_suffix(".made").exists():
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "dataset"
-    build_dataset(BuildOptions(input=str(corpus), output=str(folder), chunks_per_track=4, num_shards=2, test_fraction=0.34))
-    return folder
+    def make(folder: Path) -> None:
+        build_dataset(BuildOptions(input=str(corpus), output=str(folder), chunks_per_track=4, num_shards=2, test_fraction=0.34))
+
+    return made_once("dataset", make, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    assert train.main([*OPTIONS, "--data", str(dataset), "--output", str(folder), "--epochs", str(EPOCHS)]) == 0
-    return folder
+
+    def make(folder: Path) -> None:
+        assert train.main([*OPTIONS, "--data", str(dataset), "--output", str(folder), "--epochs", str(EPOCHS)]) == 0
+
+    return made_once("run", make, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def test_two_and_four_replicas_train_as_one(tmp_path: Path) -> None:
         assert process.returncode == 0, error
     one, two, four = (np.load(tmp_path / f"{n_replicas}.npz") for n_replicas in (1, 2, 4))
     small = {"last_50", "last_1", "last_50_plain", "last_1_plain", "masks"}
-    assert {name.split("/")[0] for name in one.files} == small | {"shallow", "shallow_stock"}
+    assert {name.split("/")[0] for name in one.files} == small | {"shallow"}
     assert two.files == one.files
     assert {name.split("/")[0] for name in four.files} == small
     for several in (two, four):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,40 +18,42 @@ from tests.conftest import GENRES, STOCK
 from tests.networks import log_mels
 
 
-@pytest.mark.parametrize(
-    ("model", "options", "name", "parameters", "settings"),
-    [
-        ("deep", ["--batchnorm"], "deep_batchnorm", 1_280_515, {"batchnorm": True, "l1": 1e-4, "dropout": 0.25}),
-        ("bbnn", ["--l1", "1e-5"], "bbnn", 190_595, {"batchnorm": True, "l1": 1e-5, "dropout": 0.0}),
-    ],
-)
-def test_a_run_is_of_the_network_that_was_asked_for(
-    model: str,
-    options: list[str],
-    name: str,
-    parameters: int,
-    settings: dict[str, float],
-    dataset: Path,
-    corpus: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run = tmp_path / "run"
-    command = ["--data", str(dataset), "--output", str(run), "--epochs", "1", "--batch-size", "16", "--model", model]
-    assert train.main([*command, *options, *STOCK]) == 0
-    metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["model"] == {"name": name, "parameters": parameters}
-    assert metrics["options"] | settings | {"model": model} == metrics["options"]
-    assert f"<h1>{network_title(name)} on " in (run / "report.html").read_text(encoding="utf-8")
+def trained_run(dataset: Path, run: Path, *options: str) -> Path:
+    """A run of one epoch that was asked for by its network."""
+    command = ["--data", str(dataset), "--output", str(run), "--epochs", "1", "--batch-size", "16", *STOCK]
+    assert train.main([*command, *options]) == 0
+    return run
 
+
+def assert_is_of(run: Path, name: str, *, parameters: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Checks what a run says of its network, and returns its metrics."""
+    metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text())
+    assert metrics["model"] == {"name": name, "parameters": parameters}
+    assert metrics["options"] | settings == metrics["options"]
+    assert f"<h1>{network_title(name)} on " in (run / "report.html").read_text(encoding="utf-8")
+    assert load_model(run / "model.keras").get_layer("dropout").rate == pytest.approx(settings["dropout"])
+    return metrics
+
+
+def test_a_run_of_bbnn(dataset: Path, tmp_path: Path) -> None:
+    run = trained_run(dataset, tmp_path / "run", "--model", "bbnn", "--l1", "1e-5", "--no-export")
+    settings = {"model": "bbnn", "batchnorm": True, "l1": 1e-5, "dropout": 0.0}
+    assert_is_of(run, "bbnn", parameters=190_595, settings=settings)
+
+
+def test_a_run_of_the_deep_network_is_evaluated_and_served(
+    dataset: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_run(dataset, tmp_path / "run", "--model", "deep", "--batchnorm")
+    settings = {"model": "deep", "batchnorm": True, "l1": 1e-4, "dropout": 0.25}
+    metrics = assert_is_of(run, "deep_batchnorm", parameters=1_280_515, settings=settings)
     assert evaluate.main([str(run), "--data", str(dataset), "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert evaluated["maximum"] == pytest.approx(metrics["final"]["maximum"])
     values = log_mels(3)
-    trained = load_model(run / "model.keras")
-    assert trained.get_layer("dropout").rate == pytest.approx(settings["dropout"])
+    expected = load_model(run / "model.keras")(values, training=False)
     served = load_saved_model(run / "export" / "genres" / "1").signatures["serving_default"](log_mel=tf.constant(values[..., 0]))
-    np.testing.assert_allclose(served["probabilities"], trained(values, training=False), atol=1e-4)
+    np.testing.assert_allclose(served["probabilities"], expected, atol=1e-4)
     assert predict.main([str(run), "--json", str(corpus / "hum" / "hum.00000.wav")]) == 0
     assert json.loads(capsys.readouterr().out)["genre"] in GENRES
 
