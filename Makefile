@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-demo lock clean
+.PHONY: test-stores help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -31,6 +31,9 @@ test: $(READY)  ## Run the tests
 test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of Flink, compare the bytes (needs Go, Java and Maven)
 	$(RUN) -m tests.runners.install
 	sh scripts/cut_off.sh $(RUN) -m pytest -m runners tests/runners
+
+test-stores: $(READY)  ## Cut a run off at every request to an object store (ten minutes)
+	$(RUN) -m pytest -m stores --numprocesses $(TEST_PROCESSES) tests/test_publish_to_objects.py
 
 lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff check .

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beam_pipeline.demo_corpus import N_DEMO_TRACKS, write_demo_corpus
-from beam_pipeline.gtzan_archive import GTZAN
+from beam_pipeline.corpora.demo import N_DEMO_TRACKS, write_demo_corpus
+from beam_pipeline.corpora.gtzan_archive import GTZAN
 from beam_pipeline.options import BuildOptions, MaxRejected
-from beam_pipeline.progress import progress_bar
-from beam_pipeline.splits import check_scheme
+from beam_pipeline.runners.progress import progress_bar
+from beam_pipeline.splits.schemes import check_scheme
 from beam_pipeline.storage import join, parent
 from tfrecords.augmentation import AUGMENTATIONS, augmentation_of
 from tfrecords.command import python_command
@@ -25,7 +25,7 @@ from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE
 
 if TYPE_CHECKING:
-    from beam_pipeline.build_dataset import BuildResult
+    from beam_pipeline.run import BuildResult
 
 DEMO = Path("data/demo")
 _REJECTED_SHOWN = 20
@@ -35,7 +35,7 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     """Reads the command line; the second value is the input folder, None where none was named."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Everything else goes to Beam's PipelineOptions.",
+        epilog="Beam's own options may stand beside these; what a runner alone knows stands behind --.",
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -77,10 +77,18 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     )
     parser.add_argument("--no-features", dest="keep_features", action="store_false", help="keep no features for the next run")
     parser.add_argument("--max-rejected", type=_max_rejected, default="1%", help="tracks that may be left out: 5, or 2%% of them")
+    parser.add_argument("--no-wait", action="store_true", help="end once the job runs, on a runner that goes on by itself")
     parser.add_argument("-v", "--verbose", action="store_true", help="show Beam's own messages")
-    values, beam_args = parser.parse_known_args(arguments)
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    values, beam_args = parser.parse_known_args(arguments[:place])
+    own_options = tuple(name for action in parser._actions for name in action.option_strings)
     folder = values.input or (parent(values.tracks) if values.tracks else str(GTZAN) if GTZAN.is_dir() else None)
-    return BuildOptions(**vars(values) | {"input": folder or str(DEMO)}, beam_args=tuple(beam_args)), folder
+    options = BuildOptions(
+        **vars(values) | {"input": folder or str(DEMO)},
+        beam_args=(*beam_args, *arguments[place:]),
+        own_options=own_options,
+    )
+    return options, folder
 
 
 def _positive(text: str) -> int:
@@ -154,29 +162,30 @@ def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]], *
 
 def _run(options: BuildOptions, folder: str | None) -> int:
     # Beam logs while it is imported, and takes a second: it comes after the command line is read and logging is set up.
-    from beam_pipeline.build_dataset import build_dataset
-    from beam_pipeline.finish import RejectedError
-    from beam_pipeline.pipeline import BuildError, check_beam_options, runner_description
+    from beam_pipeline.run import build_dataset
+    from beam_pipeline.runners.choice import Runner
+    from beam_pipeline.storage_errors import StorageError
+    from beam_pipeline.write.publish import BuildError, RejectedError
 
     try:
-        check_beam_options(options)
+        description = Runner(options).description
         if folder is None:
             _make_demo_corpus(options.workers)
-        print(f"Runner     {runner_description(options)}", flush=True)
+        print(f"Runner     {description}", flush=True)
         started = time.monotonic()
         result = build_dataset(options)
     except UsageError as error:
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"run_pipeline.py: {error}", file=sys.stderr)
-        return 1
-    except BuildError as error:
+    except (OSError, BuildError, StorageError) as error:
         if isinstance(error, RejectedError):
             _print_rejected(options, error.rejected)
         print(f"run_pipeline.py: {error}", file=sys.stderr)
         return 1
-    _print_summary(options, result, time.monotonic() - started)
+    if result is None:
+        print(f"Dataset    {join(options.output, MANIFEST_FILE)}, once the job is done")
+    else:
+        _print_summary(options, result, time.monotonic() - started)
     return 0
 
 

@@ -43,7 +43,7 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["beam_pipeline*", "keras_model*", "tfrecords*"]),
     package_data={
-        "beam_pipeline": ["split_lists/*.json"],
+        "beam_pipeline.splits": ["lists/*.json"],
         "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
     },

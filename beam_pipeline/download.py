@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from beam_pipeline.extraction import ArchiveError, extract_tar_gz
-from beam_pipeline.free_space import require_space
-from beam_pipeline.gtzan_archive import (
+from beam_pipeline.corpora.archive import ArchiveError, extract_tar_gz
+from beam_pipeline.corpora.free_space import require_space
+from beam_pipeline.corpora.gtzan_archive import (
     ARCHIVE,
     GENRES,
     GTZAN,
@@ -23,8 +23,8 @@ from beam_pipeline.gtzan_archive import (
     work_folder,
     write_record,
 )
-from beam_pipeline.partial_file import discard
-from beam_pipeline.resumable import DownloadError, download
+from beam_pipeline.corpora.partial_file import discard
+from beam_pipeline.corpora.resumable import DownloadError, download
 from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 

@@ -55,7 +55,9 @@ class BuildOptions:
         features: Folder that they are kept in; None for one in the output folder, which holds those of its dataset alone.
         max_rejected: How many tracks may be left out before the run fails.
         runner: Name of the Beam runner.
+        no_wait: Whether the run goes on without this process, on a runner that can.
         beam_args: Further command line arguments, for Beam's PipelineOptions.
+        own_options: Names of the command line's own options, to tell what was meant.
         verbose: Whether Beam's own messages are shown.
     """
 
@@ -76,7 +78,9 @@ class BuildOptions:
     features: str | None = None
     max_rejected: MaxRejected = field(default_factory=MaxRejected)
     runner: str = "DirectRunner"
+    no_wait: bool = False
     beam_args: tuple[str, ...] = ()
+    own_options: tuple[str, ...] = ()
     verbose: bool = False
 
     @property

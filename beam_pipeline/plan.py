@@ -1,12 +1,14 @@
-"""What every worker needs to know of a run."""
+"""What a run is to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_pipeline.features import FeatureStore
+from beam_pipeline.extract.features import FeatureStore
+from beam_pipeline.options import MaxRejected
 from tfrecords.augmentation import Augmentation, augmentation_of
+from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.schema import Record
 from tfrecords.stable_hash import shard_index
@@ -18,45 +20,58 @@ class Plan:
 
     Attributes:
         root: Folder that the tracks' paths are relative to.
-        spec: The front end.
+        output: Folder of the dataset.
+        staging: Folder for what the run writes before it is published.
+        corpus: The corpus' name, and whether it is synthetic.
         genres: In the order of their labels.
+        preset: Name of the front end.
+        spec: The front end.
+        split_scheme: What decided the splits.
+        test_fraction: Share of a genre's tracks in the test split; None where no share was asked for.
+        validation_fraction: Likewise of the others in the validation split.
+        seed: Of chunk draw and record order, and of the splits.
         chunks_per_track: How many chunks to draw of each track.
         augmentation: What to draw of each train track besides; None for nothing.
-        seed: Of chunk draw and record order.
         n_shards: Number of shards by split.
-        staging: Folder that shards and lists are written to.
+        max_rejected: How many tracks may be left out.
         features: Folder of the features that are kept; None where none are.
-        local_features: Folder on this machine through which the local runner's workers hand features over; None for other
-            runners, which move the records themselves.
-        spool: Folder on this machine for what the local runner's workers say of each track and record; likewise.
-        progress: Folder in which each process has a file that grows by a byte a track, for the local runner's progress bar;
-            None elsewhere.
+        prunes_features: Whether those of other tracks are removed from that folder in the end.
+        handover: Folder on a disk that all workers share. Features lie there for the next stage, and only references to them are
+            shuffled; None for workers that share none, where the log-mels are.
+        progress: Folder on this machine in which each process that extracts has a file that grows by a byte a track; None for
+            none.
     """
 
     root: str
-    spec: LogMelSpec
-    genres: tuple[str, ...]
-    chunks_per_track: int
-    augmentation: Augmentation | None
-    seed: int
-    n_shards: dict[str, int]
+    output: str
     staging: str
-    features: str | None
-    local_features: str | None
-    spool: str | None
-    progress: str | None
+    corpus: CorpusInfo
+    genres: tuple[str, ...]
+    preset: str
+    spec: LogMelSpec
+    split_scheme: str
+    test_fraction: float | None = None
+    validation_fraction: float | None = None
+    seed: int = 0
+    chunks_per_track: int
+    augmentation: Augmentation | None = None
+    n_shards: dict[str, int]
+    max_rejected: MaxRejected = field(default_factory=MaxRejected)
+    features: str | None = None
+    prunes_features: bool = False
+    handover: str | None = None
+    progress: str | None = None
 
-    def shard_name(self, split: str, index: int) -> str:
-        """File name of one of a split's shards."""
-        return f"{split}-{index:05d}-of-{self.n_shards[split]:05d}.tfrecord"
+    def shard_key(self, split: str, order: bytes) -> str:
+        """The shard of the record whose place in its split is `order`, as `shard_keys` names it."""
+        return self._shard_key(split, shard_index(order, n_shards=self.n_shards[split]))
 
-    def shard_names(self) -> list[str]:
-        """All shards' names."""
-        return [self.shard_name(split, index) for split, n_shards in self.n_shards.items() for index in range(n_shards)]
+    def shard_keys(self) -> list[str]:
+        """A name for each shard while it is made."""
+        return [self._shard_key(split, index) for split, n_shards in self.n_shards.items() for index in range(n_shards)]
 
-    def shard_of(self, split: str, order: bytes) -> str:
-        """The shard of the record whose place in its split is `order`."""
-        return self.shard_name(split, shard_index(order, n_shards=self.n_shards[split]))
+    def _shard_key(self, split: str, index: int) -> str:
+        return f"{split}-{index:05d}-of-{self.n_shards[split]:05d}"
 
     def draws(self, split: str) -> tuple[Augmentation | None, ...]:
         """What is drawn of each track of a split: None stands for chunks of the track as it is, an augmentation for its own."""

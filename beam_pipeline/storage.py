@@ -7,14 +7,24 @@ hold no star, question mark or bracket.
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from beam_pipeline.storage_errors import StorageError, persistently
 from tfrecords.audio import read_audio_file
 from tfrecords.errors import UsageError
 
 _BATCH = 100  # objects per request
+
+
+def set_options(arguments: Sequence[str]) -> None:
+    """Tells object stores' clients what stands on the command line, such as an address; in this process."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    FileSystems.set_options(PipelineOptions(list(arguments)))
 
 
 def is_remote(path: str) -> bool:
@@ -67,27 +77,25 @@ def read_track(path: str) -> bytes:
 
     Raises:
         UnusableAudioError: If it is no regular file.
-        OSError: If it is missing or cannot be read.
+        OSError: If it is not there or may not be read.
+        StorageError: If the disk or the object store fails.
     """
-    return read(path) if is_remote(path) else read_audio_file(Path(path))
+    return read(path) if is_remote(path) else persistently(lambda: read_audio_file(Path(path)), path)
 
 
 def read(path: str) -> bytes:
     """Reads a file whole.
 
     Raises:
-        FileNotFoundError: If it is missing.
-        OSError: If it cannot be read.
+        OSError: If it is not there or may not be read.
+        StorageError: If the disk or the object store fails.
     """
-    if not is_remote(path):
-        return Path(path).read_bytes()
-    try:
+
+    def read_all() -> bytes:
         with open_file(path) as file:
             return file.read()
-    except Exception as error:  # Google's client has exceptions of its own
-        if getattr(error, "code", None) == 404:
-            raise FileNotFoundError(2, "No such object", path) from error
-        raise
+
+    return persistently(read_all, path)
 
 
 def open_file(path: str) -> BinaryIO:
@@ -101,37 +109,77 @@ def open_file(path: str) -> BinaryIO:
     return file
 
 
-def create_file(path: str) -> BinaryIO:
-    """Opens a new file for writing. An object appears when it is closed, a file at once."""
-    if not is_remote(path):
-        return Path(path).open("wb")
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
+@contextmanager
+def new_file(path: str) -> Iterator[BinaryIO]:
+    """Opens a new file for writing. An object appears when it is closed, a file at once; in the end it is on the disk.
 
-    file: BinaryIO = FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return file
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    try:
+        if not is_remote(path):
+            make_folder(parent(path))
+            with Path(path).open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            return
+        from apache_beam.io.filesystem import CompressionTypes
+        from apache_beam.io.filesystems import FileSystems
+
+        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            yield file
+    except OSError as error:
+        raise StorageError(path, error) from error
 
 
-def write(path: str, parts: Iterable[bytes]) -> None:
+def write(path: str, parts: Iterable[bytes], *, synced: bool = True) -> None:
     """Writes a file, which is there as a whole or not at all; its folder is made if it is missing.
 
     Nothing is written where there are no bytes to write to a URL: Beam cannot write empty objects to S3.
+
+    Args:
+        path: Of the file.
+        parts: What it holds.
+        synced: Whether it is on the disk before it has its name; without that, a loss of power may leave it cut off.
+
+    Raises:
+        StorageError: If it cannot be written.
     """
     if is_remote(path):
         if data := b"".join(parts):
-            with create_file(path) as file:
+            with new_file(path) as file:
                 file.write(data)
         return
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
-        with temporary.open("wb") as file:
+        try:
+            file = temporary.open("wb")
+        except FileNotFoundError:
+            make_folder(str(target.parent))
+            file = temporary.open("wb")
+        with file:
             file.writelines(parts)
-    except FileNotFoundError:
-        make_folder(str(target.parent))
-        with temporary.open("wb") as file:
-            file.writelines(parts)
-    temporary.rename(target)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.rename(target)
+        if synced:
+            _sync_folder(target.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Has the disk keep the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(path: str) -> None:
@@ -168,30 +216,45 @@ def names_in(folder: str) -> set[str]:
 
 
 def move(folder: str, names: Sequence[str], *, target: str, new_names: Sequence[str]) -> None:
-    """Moves files of one folder to another on the same filesystem, under new names. What has such a name is replaced."""
-    pairs = [(join(folder, name), join(target, new)) for name, new in zip(names, new_names, strict=True)]
-    if not is_remote(folder):
-        for old, new in pairs:
-            Path(old).replace(new)
-        return
-    from apache_beam.io.filesystems import FileSystems
+    """Moves files of one folder to another on the same filesystem, under new names. What has such a name is replaced.
 
-    for first in range(0, len(pairs), _BATCH):
-        olds, news = zip(*pairs[first : first + _BATCH], strict=True)
-        FileSystems.rename(list(olds), list(news))
+    Raises:
+        StorageError: If one cannot be moved.
+    """
+    pairs = [(join(folder, name), join(target, new)) for name, new in zip(names, new_names, strict=True)]
+    try:
+        if not is_remote(folder):
+            for old, new in pairs:
+                Path(old).replace(new)
+            _sync_folder(Path(target))
+            return
+        from apache_beam.io.filesystems import FileSystems
+
+        for first in range(0, len(pairs), _BATCH):
+            olds, news = zip(*pairs[first : first + _BATCH], strict=True)
+            FileSystems.rename(list(olds), list(news))
+    except OSError as error:
+        raise StorageError(target, error) from error
 
 
 def remove(folder: str, names: Iterable[str]) -> None:
-    """Removes files of a folder; those that are missing are no error."""
-    paths = [join(folder, name) for name in names]
-    if not is_remote(folder):
-        for path in paths:
-            Path(path).unlink(missing_ok=True)
-        return
-    from apache_beam.io.filesystems import FileSystems
+    """Removes files of a folder; those that are missing are no error.
 
-    for first in range(0, len(paths), _BATCH):
-        FileSystems.delete(paths[first : first + _BATCH])
+    Raises:
+        StorageError: If one cannot be removed.
+    """
+    paths = [join(folder, name) for name in names]
+    try:
+        if not is_remote(folder):
+            for path in paths:
+                Path(path).unlink(missing_ok=True)
+            return
+        from apache_beam.io.filesystems import FileSystems
+
+        for first in range(0, len(paths), _BATCH):
+            FileSystems.delete(paths[first : first + _BATCH])
+    except OSError as error:
+        raise StorageError(folder, error) from error
 
 
 def remove_folder(folder: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from beam_pipeline.demo_corpus import SAMPLE_RATE, STYLES, synthesise
+from beam_pipeline.corpora.demo import SAMPLE_RATE, STYLES, synthesise
 
 _GENRES = sorted(STYLES)
 _ROTATION = 65  # samples from one track to the next of a genre: ten thousand tracks before one comes round

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from beam_pipeline.demo_corpus import write_demo_corpus
+from beam_pipeline.corpora.demo import write_demo_corpus
 from keras_model.evaluation.votes import vote
 from tfrecords.manifest import read_manifest
 from tfrecords.reading import read_split

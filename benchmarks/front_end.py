@@ -12,9 +12,9 @@ import scipy.fft
 import soundfile
 from numpy.typing import NDArray
 
-from beam_pipeline.chunks import draw_chunks
-from beam_pipeline.deform import deformed_chunks
-from beam_pipeline.demo_corpus import SAMPLE_RATE, synthesise
+from beam_pipeline.corpora.demo import SAMPLE_RATE, synthesise
+from beam_pipeline.extract.chunks import draw_chunks
+from beam_pipeline.extract.deform import deformed_chunks
 from benchmarks.timing import median_seconds
 from tfrecords.audio import decode_audio
 from tfrecords.augmentation import AUGMENTATIONS

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_pipeline.gtzan import repetitions
+from beam_pipeline.splits.repetitions import repetitions
 from tfrecords.corpus import CorpusInfo
 from tfrecords.framing import frame
 from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.manifest import MANIFEST_FILE, TRACKS_FILE, Manifest, Shard, SplitSummary
+from tfrecords.manifest import MANIFEST_FILE, Manifest, Shard, SplitSummary
 from tfrecords.schema import Record, encode
 from tfrecords.stable_hash import record_order
 from tfrecords.statistics import LogMelStatistics
@@ -123,7 +123,7 @@ def write_dataset(pictures: Pictures, folder: Path, *, only: set[str] | None = N
         shards.append(shard)
         splits[split] = summary
     text = "".join(json.dumps(line) + "\n" for line in sorted(lines, key=lambda line: line["track_id"])).encode()
-    (folder / TRACKS_FILE).write_bytes(text)
+    (folder / "tracks.jsonl").write_bytes(text)
     manifest = Manifest(
         corpus=CorpusInfo(name="GTZAN spectrogram pictures", synthetic=False),
         preset="pictures",

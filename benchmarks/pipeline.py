@@ -37,14 +37,12 @@ with tf.io.TFRecordWriter(sys.argv[2]) as writer:
             feature = {"log_mel": tf.train.Feature(float_list=tf.train.FloatList(value=values))}
             writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
 """
-# The same runner, the same workers, nothing to do.
+# The same runner and nothing to do.
 _EMPTY_JOB = """
-import sys
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from beam_pipeline.local_runner import local_runner, run_watched
-options = PipelineOptions([f"--direct_num_workers={sys.argv[1]}"])
-pipeline = beam.Pipeline(runner=local_runner(options, verbose=False), options=options)
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from beam_pipeline.runners.local import run_watched
+pipeline = beam.Pipeline(runner=FnApiRunner())
 pipeline | beam.Create(range(100)) | beam.Reshuffle() | beam.Map(lambda number: (number % 2, number)) | beam.GroupByKey()
 run_watched(pipeline)
 """
@@ -85,7 +83,7 @@ def _bare_work(paths: Sequence[Path]) -> None:
 def run_pipeline(corpus: Path, output: Path, *, n_tracks: int, workers: int) -> Run:
     """Runs the command in processes of its own."""
     words = ["run_pipeline.py", "--runner", "DirectRunner", "--input", corpus, "--output", output, "--workers", workers]
-    files = ".beam-pipeline-staging/*/progress/*"
+    files = ".beam-pipeline-staging/*/beam-pipeline-*/progress/*"
     return Run(n_tracks=n_tracks, workers=workers, measured=measure([sys.executable, *map(str, words)], progress=(output, files)))
 
 
@@ -167,7 +165,7 @@ def main() -> None:
                 flush=True,
             )
         floor = floor_seconds(paths[:_PLAIN_TRACKS], workers=options.workers) / _PLAIN_TRACKS
-        empty = measure([sys.executable, "-c", _EMPTY_JOB, str(options.workers)]).seconds
+        empty = measure([sys.executable, "-c", _EMPTY_JOB]).seconds
         _settle(paths[:_PLAIN_TRACKS])
         plain = measure([sys.executable, "-c", _PLAIN_SCRIPT, str(corpora[_PLAIN_TRACKS]), str(work / "plain")])
         print_comparison(runs, plain=plain, floor=floor, empty=empty)

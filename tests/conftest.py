@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import train
-from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
+from beam_pipeline.run import build_dataset
 
 # The same examples each time, however slow the machine is: a failure is one of the code.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -134,6 +134,23 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def metrics(run: Path) -> Any:
     return json.loads((run / "metrics.json").read_text())
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """The address of an S3 server."""
+    from tests.object_store import server
+
+    with server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> Any:
+    """A client of that server, in which there is a bucket."""
+    from tests.object_store import make_bucket
+
+    return make_bucket(endpoint)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from hypothesis import strategies as st
 
-from beam_pipeline.index import Corpus, Track
-from beam_pipeline.splits import SplitAssignment
+from beam_pipeline.corpora.index import Corpus
+from beam_pipeline.splits.schemes import SplitAssignment
+from beam_pipeline.track import Track
 from tfrecords.corpus import CorpusInfo
 
 GTZAN_GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from beam_pipeline import resumable
+from beam_pipeline.corpora import resumable
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,20 @@ from typing import Any
 import pytest
 
 import run_pipeline
-from beam_pipeline.build_dataset import BuildResult, build_dataset
 from beam_pipeline.options import BuildOptions
+from beam_pipeline.run import BuildResult, build_dataset
 from tfrecords.manifest import read_dataset
 from tfrecords.reading import read_split
 from tfrecords.schema import Record
+from tfrecords.tracks import TrackLine, read_tracks
 
 WriteCorpus = Callable[..., Path]
 
 
 def build(corpus: Path, output: Path, **options: Any) -> BuildResult:
-    return build_dataset(BuildOptions(input=str(corpus), output=str(output), **{"chunks_per_track": 4, "workers": 1} | options))
+    result = build_dataset(BuildOptions(input=str(corpus), output=str(output), **{"chunks_per_track": 4, "workers": 1} | options))
+    assert result is not None
+    return result
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -30,6 +34,15 @@ def digests(folder: Path) -> dict[str, str]:
 
 def records_of(folder: Path, split: str) -> list[Record]:
     return list(read_split(folder, read_dataset(folder), split))
+
+
+def tracks_of(folder: Path) -> list[TrackLine]:
+    return list(read_tracks(folder))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names in a dataset's folder, with # for the digest of what it holds."""
+    return sorted(re.sub(r"-[0-9a-f]{8}(?=[-.])", "-#", path.name) for path in folder.iterdir())
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ import soundfile
 from apache_beam.runners.runner import PipelineRunner
 
 import run_pipeline
-from beam_pipeline.finish import RejectedError
 from beam_pipeline.options import MaxRejected
+from beam_pipeline.write.publish import RejectedError
 from tests.conftest import SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, json_lines, run_main
 from tfrecords.manifest import read_dataset
@@ -102,7 +102,7 @@ def test_one_rejected_track_is_allowed_by_default() -> None:
         (["one"], [], "holds one label alone, 'one'"),
         (["one", "two"], ["--split", "herbert"], "a list of GTZAN's tracks"),
         (["one", "two"], ["--test-fraction", "1.5"], "must lie between 0 and 1"),
-        (["one", "two"], ["--sed", "5"], "unrecognized arguments: --sed 5"),
+        (["one", "two"], ["--sed", "5"], "unrecognized arguments: --sed 5; did you mean --seed?"),
         (["one", "two"], ["--runner", "FlinkRuner"], "there is no runner 'FlinkRuner'"),
         (["one", "two"], ["--direct_num_workers", "2"], "--workers chooses the local processes"),
     ],
@@ -142,6 +142,6 @@ def test_a_runner_that_is_gone_is_one_line_that_says_something(
         def run_pipeline(self, pipeline: Any, options: Any) -> Any:
             raise RuntimeError('<RPC that terminated with:\n\tstatus = UNAVAILABLE\n\tdetails = "Socket closed"\n>')
 
-    monkeypatch.setattr("beam_pipeline.pipeline.create_runner", lambda _name: Gone())
+    monkeypatch.setattr("beam_pipeline.runners.choice.create_runner", lambda _name: Gone())
     status, error = run_main("--input", write_corpus(), "--output", tmp_path / "out", "--runner", "FlinkRunner", capsys=capsys)
     assert (status, error) == (1, 'run_pipeline.py: the pipeline failed: details = "Socket closed" (-v shows all)')

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_pipeline.catalogue import read_catalogue
-from beam_pipeline.index import Corpus, Track, index_corpus
-from beam_pipeline.splits import assign_splits
+from beam_pipeline.corpora.catalogue import read_catalogue
+from beam_pipeline.corpora.index import Corpus, index_corpus
+from beam_pipeline.splits.schemes import assign_splits
+from beam_pipeline.track import Track
 from tfrecords.errors import UsageError
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_pipeline.chunks import TooShortError, draw_chunks
+from beam_pipeline.extract.chunks import TooShortError, draw_chunks
 from beam_pipeline.plan import Plan
+from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.stable_hash import stable_hash
 
@@ -59,19 +60,17 @@ def test_shards_are_ranges_of_the_order(n_shards: int, digests: list[bytes]) -> 
     """Read one after the other, the shards hold the records in one order, whatever their number."""
     plan = Plan(
         root="",
-        spec=SPEC,
-        genres=(),
-        chunks_per_track=1,
-        augmentation=None,
-        seed=0,
-        n_shards={"test": n_shards},
+        output="",
         staging="",
-        features=None,
-        local_features=None,
-        spool=None,
-        progress=None,
+        corpus=CorpusInfo(name="none"),
+        genres=(),
+        preset="paper",
+        spec=SPEC,
+        split_scheme="none",
+        chunks_per_track=1,
+        n_shards={"test": n_shards},
     )
-    names = [plan.shard_name("test", index) for index in range(n_shards)]
-    shards = [plan.shard_of("test", digest) for digest in sorted(digests)]
+    keys = plan.shard_keys()
+    shards = [plan.shard_key("test", digest) for digest in sorted(digests)]
     assert shards == sorted(shards)
-    assert set(shards) <= set(names)
+    assert set(shards) <= set(keys)

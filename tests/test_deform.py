@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from beam_pipeline.deform import deformed_chunks, phase_vocoder
+from beam_pipeline.extract.deform import deformed_chunks, phase_vocoder
 from tests.conftest import SAMPLE_RATE, synthetic_track, tone
 from tfrecords.augmentation import AUGMENTATIONS, Deformation
 from tfrecords.log_mel import log_mel

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from beam_pipeline.demo_corpus import N_DEMO_TRACKS, STYLES, synthesise, write_demo_track
+from beam_pipeline.corpora.demo import N_DEMO_TRACKS, STYLES, synthesise, write_demo_track
 from tests.conftest import REPOSITORY, SAMPLE_RATE
 from tfrecords.manifest import read_manifest
 

@@ -9,9 +9,9 @@ import pytest
 
 import run_pipeline
 from beam_pipeline import download
-from beam_pipeline.gtzan_archive import GTZAN, PUBLISHED, URL
-from beam_pipeline.index import index_corpus
-from beam_pipeline.locked_folder import locked_folder
+from beam_pipeline.corpora.gtzan_archive import GTZAN, PUBLISHED, URL
+from beam_pipeline.corpora.index import index_corpus
+from beam_pipeline.write.locked_folder import locked_folder
 from tests.archives import ARCHIVE, TRACKS, md5, member, names_in, tar_gz, tracks_in
 from tests.file_server import FileServer, reach_at_once, serving
 from tfrecords.errors import UsageError

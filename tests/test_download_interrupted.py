@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.gtzan_archive import GTZAN
+from beam_pipeline.corpora.gtzan_archive import GTZAN
 from tests.archives import ARCHIVE, TRACKS, md5, names_in, tracks_in
 from tests.conftest import REPOSITORY
 from tests.file_server import FileServer, reach_at_once, serving
@@ -18,7 +18,8 @@ from tests.waiting import HANG_SECONDS, end_of, wait_until
 # The program itself, which waits to be interrupted before it extracts the third track.
 EXTRACTION_THAT_STOPS = """
 import sys, time
-from beam_pipeline import download, extraction
+from beam_pipeline import download
+from beam_pipeline.corpora import archive as extraction
 write, n_written = extraction._write, 0
 def write_two(*arguments):
     global n_written

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
+from beam_pipeline.run import build_dataset
 from keras_model import evaluate
 from tfrecords.tracks import read_tracks
 

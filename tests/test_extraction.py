@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipeline import extraction
-from beam_pipeline.extraction import ArchiveError, extract_tar_gz
+from beam_pipeline.corpora import archive as extraction
+from beam_pipeline.corpora.archive import ArchiveError, extract_tar_gz
 from tests.archives import member, noise, raw_tar_gz, tar_gz
 
 GOOD = {"genres/blues/blues.00000.wav": b"blue", "genres/rock/rock.00000.wav": b"rock" * 1000}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from beam_pipeline.features import Features, FeatureStore
+from beam_pipeline.extract.features import Features, FeatureStore
 from tests.conftest import SAMPLE_RATE, synthetic_track
 from tests.helpers import WriteCorpus, build, digests
 from tfrecords.log_mel_spec import PRESETS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.index import index_corpus
+from beam_pipeline.corpora.index import index_corpus
 from tfrecords.errors import UsageError
 
 WriteCorpus = Callable[..., Path]

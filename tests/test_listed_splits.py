@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.gtzan import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
-from beam_pipeline.index import Track
-from beam_pipeline.splits import SplitAssignment, assign_splits
+from beam_pipeline.splits.repetitions import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
+from beam_pipeline.splits.schemes import SplitAssignment, assign_splits
+from beam_pipeline.track import Track
 from tests.corpora import GTZAN, corpus_of, straddling, tracks_of
 from tfrecords.errors import UsageError
 from tfrecords.gtzan import TRACK_IDS

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
+from beam_pipeline.run import build_dataset
 from tests.conftest import SAMPLE_RATE, tone
 from tfrecords.log_mel import cut_chunks, log_mel, periodic_hann
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec

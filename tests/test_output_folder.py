@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 import run_pipeline
-from beam_pipeline.output_folder import staging_folder
+from beam_pipeline.write.output_folder import staging_folder
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, lines_of, run_main
 from tests.waiting import end_of, wait_until
 from tfrecords.errors import UsageError
 from tfrecords.manifest import DatasetError, read_dataset
+
+PROGRESS = ".beam-pipeline-staging/*/beam-pipeline-*/progress/*"
 
 
 def test_an_output_that_exists_needs_overwrite(
@@ -29,6 +31,7 @@ def test_an_output_that_exists_needs_overwrite(
     assert digests(output) == before
     assert run_main("--input", corpus, "--output", output, "--num-shards", "1", "--overwrite", capsys=capsys)[0] == 0
     assert not list(output.glob("*-of-00003.tfrecord"))
+    assert len(list(output.glob("*.tfrecord"))) == 2
     assert read_dataset(output)
 
 
@@ -85,7 +88,9 @@ def start_long_run(corpus: Path, output: Path, *options: str) -> "subprocess.Pop
         text=True,
         start_new_session=True,
     )
-    wait_until(lambda: any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/*/progress/*")), process)
+    wait_until(
+        lambda: any(path.stat().st_size for path in output.glob(".beam-pipeline-staging/*/beam-pipeline-*/progress/*")), process
+    )
     return process
 
 
@@ -113,7 +118,7 @@ def test_what_workers_of_a_run_that_was_given_up_still_write_does_not_reach_the_
 
 def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     process = start_long_run(write_corpus(), tmp_path / "out")
-    worker = int(next((tmp_path / "out").glob(".beam-pipeline-staging/*/progress/*")).name)
+    worker = int(next((tmp_path / "out").glob(PROGRESS)).name)
     os.kill(worker, signal.SIGKILL)
     _, error = end_of(process)
     assert process.returncode == 1
@@ -122,7 +127,7 @@ def test_a_worker_that_dies_fails_the_run(write_corpus: WriteCorpus, tmp_path: P
     assert {path.name for path in (tmp_path / "out").iterdir()} <= {".beam-pipeline-staging", "features"}
 
 
-@pytest.mark.parametrize("moment", ["progress/*", "*.tfrecord.*"])
+@pytest.mark.parametrize("moment", ["beam-pipeline-*/progress/*", "work/*.tfrecord.*"])
 def test_a_run_that_is_killed_leaves_no_dataset_and_the_next_one_cleans_up(
     write_corpus: WriteCorpus, tmp_path: Path, moment: str
 ) -> None:

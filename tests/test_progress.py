@@ -16,7 +16,7 @@ from tests.waiting import HANG_SECONDS
 FOLLOWED = """
 import os, sys, time
 from pathlib import Path
-from beam_pipeline import progress
+from beam_pipeline.runners import progress
 progress._POLL_SECONDS, progress._draw_seconds = 0.01, lambda: 0.0
 with progress.progress_of(Path(sys.argv[1]), n_tracks=50):
     for done in range(50):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline import resumable
-from beam_pipeline.resumable import DownloadError, download
+from beam_pipeline.corpora import resumable
+from beam_pipeline.corpora.resumable import DownloadError, download
 from tests.file_server import reach_at_once, serving
 from tests.transfers import N_BYTES, OLD, cut_off, fetch
 from tfrecords.errors import UsageError

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipeline import resumable
-from beam_pipeline.resumable import DownloadError
+from beam_pipeline.corpora import resumable
+from beam_pipeline.corpora.resumable import DownloadError
 from tests.file_server import FileServer, reach_at_once, serving
 from tests.transfers import N_BYTES, NEW, OLD, cut_off, fetch
 

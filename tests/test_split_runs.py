@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from tests.corpora import GTZAN
-from tests.helpers import WriteCorpus, build, json_lines, run_main
+from tests.helpers import WriteCorpus, build, json_lines, run_main, tracks_of
 from tfrecords.manifest import read_dataset
 
 
@@ -24,7 +24,7 @@ def test_a_run_on_a_catalogue(write_corpus: WriteCorpus, tmp_path: Path, capsys:
     assert (status, error) == (0, "")
     manifest = read_dataset(output)
     assert {split: one.n_tracks for split, one in manifest.splits.items()} == {"train": 12, "validation": 6, "test": 6}
-    tracks = json_lines(output / "tracks.jsonl")
+    tracks = tracks_of(output)
     groups = {track["group"] for track in tracks if "group" in track}
     assert len(groups) == 6
     assert all(len({track["split"] for track in tracks if track.get("group") == group}) == 1 for group in groups)
@@ -66,7 +66,7 @@ def test_what_a_split_leaves_out_is_listed(tmp_path: Path, capsys: pytest.Captur
         "kind": "split scheme",
         "reason": "is none of GTZAN's thousand tracks",
     }
-    assert {track["group"] for track in json_lines(tmp_path / "out" / "tracks.jsonl")} >= {"1", "411"}
+    assert {track["group"] for track in tracks_of(tmp_path / "out")} >= {"1", "411"}
 
 
 def test_the_same_audio_in_two_splits_is_refused(
@@ -76,7 +76,7 @@ def test_the_same_audio_in_two_splits_is_refused(
     folder, output = write_corpus(), tmp_path / "out"
     build(folder, output)
     fingerprint = read_dataset(output).fingerprint
-    split_of = {track["track_id"]: track["split"] for track in json_lines(output / "tracks.jsonl")}
+    split_of = {track["track_id"]: track["split"] for track in tracks_of(output)}
     train = next(track for track, split in split_of.items() if track.startswith("hum") and split == "train")
     test = next(track for track, split in split_of.items() if track.startswith("hum") and split == "test")
     samples, rate = soundfile.read(folder / "genres" / "hum" / f"{train}.wav", dtype="int16")
@@ -92,5 +92,5 @@ def test_the_same_audio_in_two_splits_is_refused(
     rows = [f"{path},{path.parent.name},{'twins' if path.stem in (train, test) else ''}" for path in paths]
     (tmp_path / "tracks.csv").write_text("\n".join(["path,label,group", *rows]))
     assert run_main("--tracks", tmp_path / "tracks.csv", "--output", output, "--overwrite", capsys=capsys)[0] == 0
-    splits = {track["split"] for track in json_lines(output / "tracks.jsonl") if track.get("group") == "twins"}
+    splits = {track["split"] for track in tracks_of(output) if track.get("group") == "twins"}
     assert len(splits) == 1

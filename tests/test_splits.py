@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from beam_pipeline.index import Track
-from beam_pipeline.splits import assign_splits, check_scheme
+from beam_pipeline.splits.schemes import assign_splits, check_scheme
+from beam_pipeline.track import Track
 from tests.corpora import (
     GTZAN,
     GTZAN_GENRES,

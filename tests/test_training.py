@@ -16,8 +16,8 @@ import pytest
 import tensorflow as tf
 
 import train
-from beam_pipeline.build_dataset import build_dataset
 from beam_pipeline.options import BuildOptions
+from beam_pipeline.run import build_dataset
 from keras_model import evaluate, predict
 from keras_model.data.split_data import load_split
 from keras_model.evaluation.on_split import evaluate_model

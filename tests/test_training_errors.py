@@ -44,7 +44,7 @@ def altered(dataset: Path, folder: Path, change: str) -> Path:
     elif change == "missing":
         shard.unlink()
     elif change == "tracks":
-        (folder / "tracks.jsonl").write_text("")
+        (folder / read_dataset(dataset).tracks_file).write_text("")
     elif change == "spec":
         manifest = read_dataset(dataset)
         spec = dataclasses.replace(manifest.spec, n_fft=1024)
@@ -60,10 +60,10 @@ def altered(dataset: Path, folder: Path, change: str) -> Path:
     ("change", "message"),
     [
         ("manifest", r"no dataset: .* has no dataset\.json; make one with: .*run_pipeline\.py --runner DirectRunner --output"),
-        ("tracks", r"tracks\.jsonl was altered"),
+        ("tracks", r"tracks-\w+\.jsonl was altered"),
         ("spec", r"was made with another spec than preset 'paper' has in this version"),
-        ("missing", r"train-00000-of-00002\.tfrecord is missing; make it again"),
-        ("flipped bit", r"train-00000-of-00002\.tfrecord was altered: its SHA-256 differs"),
+        ("missing", r"train-\w+-00000-of-00002\.tfrecord is missing; make it again"),
+        ("flipped bit", r"train-\w+-00000-of-00002\.tfrecord was altered: its SHA-256 differs"),
     ],
 )
 def test_a_damaged_dataset_is_refused(

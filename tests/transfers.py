@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from beam_pipeline.resumable import DownloadError, download
+from beam_pipeline.corpora.resumable import DownloadError, download
 from tests.archives import noise
 from tests.file_server import FileServer
 

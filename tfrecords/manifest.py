@@ -1,9 +1,13 @@
-"""`dataset.json`: everything that a dataset says of itself. It is written last; a folder without it is no dataset."""
+"""`dataset.json`: everything that a dataset says of itself. It is written last; a folder without it is no dataset.
+
+It names its files. Those of another dataset have other names: one takes the place of another when its `dataset.json` does.
+"""
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -14,9 +18,16 @@ from tfrecords.json_types import check_types
 from tfrecords.log_mel_spec import LogMelSpec
 
 MANIFEST_FILE = "dataset.json"
-TRACKS_FILE = "tracks.jsonl"
 REJECTED_FILE = "rejected.jsonl"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_DIGITS = 8
+_OWN_NAME = re.compile(r"[a-z]+-[0-9a-f]{8}-\d{5,}-of-\d{5,}\.tfrecord|tracks-[0-9a-f]{8}\.jsonl")
+# What is written before it has its name.
+_HALF = re.compile(r"\.(dataset\.json|rejected\.jsonl|tracks-[0-9a-f]{8}\.jsonl)\.[0-9a-f]{32}")
+_FIXED_NAME = re.compile(r"[a-z]+-\d{5,}-of-\d{5,}\.tfrecord|tracks\.jsonl")
+# Its files had the same names in every dataset.
+_FIXED_NAMES_VERSION = 2
+_FIXED_TRACKS_FILE = "tracks.jsonl"
 # A dataset has train and test always, and validation where it was asked for.
 SPLITS = ("train", "validation", "test")
 
@@ -65,8 +76,10 @@ class Manifest:
         splits: By name; some of SPLITS.
         shards: In the order of their names.
         standardization: `mean` and `std` of the train split, for the spec's standardization; None for none.
-        tracks_sha256: Digest of `tracks.jsonl`.
+        tracks_file: Name of the list of its tracks.
+        tracks_sha256: Digest of that file.
         code_version: Version of the code that wrote it.
+        libraries: Versions of the libraries that computed it, by name; empty where they were not noted.
     """
 
     corpus: CorpusInfo
@@ -82,13 +95,15 @@ class Manifest:
     splits: Mapping[str, SplitSummary]
     shards: tuple[Shard, ...]
     standardization: Mapping[str, Any] | None
+    tracks_file: str = _FIXED_TRACKS_FILE
     tracks_sha256: str
     code_version: str
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all of the content but the code's version: equal datasets have equal fingerprints."""
-        content = {key: value for key, value in self._content().items() if key != "code_version"}
+        """SHA-256 over all of the content but the versions: equal datasets have equal fingerprints."""
+        content = {key: value for key, value in self._content().items() if key not in ("code_version", "libraries")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
@@ -105,6 +120,11 @@ class Manifest:
         content = {"format_version": FORMAT_VERSION, **asdict(self)}
         if self.augmentation is None:
             del content["augmentation"]
+        if self.tracks_file == _FIXED_TRACKS_FILE:
+            content["format_version"] = _FIXED_NAMES_VERSION
+            del content["tracks_file"]
+        if not self.libraries:
+            del content["libraries"]
         return content
 
     def to_json(self) -> str:
@@ -128,14 +148,17 @@ class Manifest:
         """Reads `dataset.json` and the fingerprint that stands in it, which need not be that of the content.
 
         Raises:
-            DatasetError: If the text is of another version, lacks something, has a value of another type, or names a shard that
-                is no plain file name: no path leads out of the dataset's folder.
+            DatasetError: If the text is of another version, lacks something, has a value of another type, or names a file by more
+                than a plain file name: no path leads out of the dataset's folder.
         """
         try:
             values = json.loads(text)
             version, stated = values.pop("format_version"), values.pop("fingerprint")
-            if version != FORMAT_VERSION:
-                raise DatasetError(f"{MANIFEST_FILE} has format version {quoted(version)}, this code reads {FORMAT_VERSION}")
+            if version not in (_FIXED_NAMES_VERSION, FORMAT_VERSION):
+                known = f"{_FIXED_NAMES_VERSION} and {FORMAT_VERSION}"
+                raise DatasetError(f"{MANIFEST_FILE} has format version {quoted(version)}, this code reads {known}")
+            values.setdefault("tracks_file", _FIXED_TRACKS_FILE)
+            values.setdefault("libraries", {})
             values |= {
                 "corpus": _typed(CorpusInfo, values["corpus"]),
                 "spec": LogMelSpec.from_dict(values["spec"]),
@@ -145,14 +168,42 @@ class Manifest:
                 "shards": tuple(_typed(Shard, shard) for shard in values["shards"]),
             }
             manifest = _typed(cls, values)
-            for shard in manifest.shards:
-                if not _is_file_name(shard.name):
-                    raise ValueError(f"the name of a shard must be that of a file in the folder, got {quoted(shard.name)}")
+            for name in (manifest.tracks_file, *(shard.name for shard in manifest.shards)):
+                if not _is_file_name(name):
+                    raise ValueError(f"the name of a shard must be that of a file in the folder, got {quoted(name)}")
+            if (version == FORMAT_VERSION) != (manifest.tracks_file != _FIXED_TRACKS_FILE):
+                raise ValueError(f"format version {version} does not go with {quoted(manifest.tracks_file)}")
         except DatasetError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DatasetError(f"{MANIFEST_FILE} is damaged: {error!r}") from error
         return manifest, stated
+
+
+def shard_file(key: str, content: str) -> str:
+    """Name of a shard: that of one dataset is no other's.
+
+    Args:
+        key: For instance "train-00000-of-00005".
+        content: Digest of all that the dataset holds, in hexadecimal.
+    """
+    split, _, place = key.partition("-")
+    return f"{split}-{content[:_DIGITS]}-{place}.tfrecord"
+
+
+def tracks_file(content: str) -> str:
+    """Name of the list of tracks, likewise."""
+    return f"tracks-{content[:_DIGITS]}.jsonl"
+
+
+def may_be_left(name: str) -> bool:
+    """Whether a file's name tells that a run left it which was cut off while its dataset took another's place."""
+    return _OWN_NAME.fullmatch(name) is not None or _HALF.fullmatch(name) is not None
+
+
+def may_be_replaced(name: str) -> bool:
+    """Whether a file's name may be one of a dataset's, also of one of format version 2, or of the half of such a file."""
+    return may_be_left(name) or _FIXED_NAME.fullmatch(name) is not None
 
 
 def _typed(kind: type[_T], values: dict[str, Any]) -> _T:
@@ -199,11 +250,11 @@ def read_dataset(folder: Path) -> Manifest:
     """
     manifest = read_manifest(folder)
     problems = []
-    tracks = folder / TRACKS_FILE
+    tracks = folder / manifest.tracks_file
     if not tracks.is_file():
-        problems.append(f"{TRACKS_FILE} is missing")
+        problems.append(f"{tracks.name} is missing")
     elif _sha256(tracks) != manifest.tracks_sha256:
-        problems.append(f"{TRACKS_FILE} was altered: its SHA-256 differs")
+        problems.append(f"{tracks.name} was altered: its SHA-256 differs")
     for shard in manifest.shards:
         path = folder / shard.name
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""`tracks.jsonl`: a line of JSON per track, beside `dataset.json`, which holds its digest."""
+"""The list of a dataset's tracks: a line of JSON per track, in a file that `dataset.json` names, with its digest."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from tfrecords.json_types import check_types
-from tfrecords.manifest import TRACKS_FILE, DatasetError
+from tfrecords.manifest import DatasetError, read_manifest
 
 
 class TrackLine(TypedDict):
@@ -43,7 +43,7 @@ def starts_by_deformation(track: TrackLine) -> dict[str, list[int]]:
 
 
 def parse_track(line: bytes) -> TrackLine:
-    """Reads a line of `tracks.jsonl`. Keys that this version does not know are kept.
+    """Reads a line of the list. Keys that this version does not know are kept.
 
     Raises:
         ValueError: If it is no JSON object in UTF-8, or lacks a key, or has a value of another type.
@@ -62,14 +62,15 @@ def read_tracks(folder: Path) -> Iterator[TrackLine]:
     """Yields the tracks of a dataset, in the order of the file.
 
     Raises:
-        DatasetError: If the file is missing, or a line is not a track's.
+        DatasetError: If there is no dataset, the file is missing, or a line is not a track's.
     """
+    path = folder / read_manifest(folder).tracks_file
     try:
-        with (folder / TRACKS_FILE).open("rb") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
                     yield parse_track(line)
                 except ValueError as error:
-                    raise DatasetError(f"{folder / TRACKS_FILE}, line {number}: {error}") from error
+                    raise DatasetError(f"{path}, line {number}: {error}") from error
     except OSError as error:
-        raise DatasetError(f"{folder / TRACKS_FILE} cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error

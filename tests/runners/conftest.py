@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_pipeline.demo_corpus import write_demo_corpus
+from beam_pipeline.corpora.demo import write_demo_corpus
 from tests.runners.flink import FlinkCluster
 from tests.runners.install import FLINK_JARS, FOLDER, JOB_SERVER_JAR, PRISM
 from tests.runners.runs import Run

@@ -1,5 +1,7 @@
 """Every Beam engine writes the same bytes."""
 
+import re
+
 import pytest
 
 from tests.runners.conftest import StartRun
@@ -20,13 +22,13 @@ def check(run: Run, expected: dict[str, str], notes: list[str], *, runner: str) 
 
 
 def test_what_is_compared(expected: dict[str, str]) -> None:
-    assert sorted(expected) == [
+    assert sorted(re.sub("-[0-9a-f]{8}(?=[-.])", "-#", name) for name in expected) == [
         "dataset.json",
         "fingerprint",
         "rejected.jsonl",
-        *(f"test-0000{number}-of-00003.tfrecord" for number in range(3)),
-        "tracks.jsonl",
-        *(f"train-0000{number}-of-00003.tfrecord" for number in range(3)),
+        *(f"test-#-0000{number}-of-00003.tfrecord" for number in range(3)),
+        "tracks-#.jsonl",
+        *(f"train-#-0000{number}-of-00003.tfrecord" for number in range(3)),
     ]
 
 

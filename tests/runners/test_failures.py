@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from beam_pipeline.demo_corpus import N_DEMO_TRACKS
+from beam_pipeline.corpora.demo import N_DEMO_TRACKS
 from tests.runners.conftest import StartRun
 from tests.runners.flink import FlinkCluster, Host
 from tests.runners.processes import wait_until

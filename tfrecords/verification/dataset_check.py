@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrecords.errors import quoted
-from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, TRACKS_FILE, DatasetError, Manifest, Shard
+from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, DatasetError, Manifest, Shard, may_be_left
 from tfrecords.stable_hash import record_order, shard_index
 from tfrecords.statistics import LogMelStatistics
 from tfrecords.verification.problem import Problem, differences
@@ -77,10 +77,14 @@ class DatasetCheck:
         return sum(path.stat().st_size for path in self._folder.iterdir() if path.is_file())
 
     def _check_files(self, manifest: Manifest) -> Iterator[Problem]:
-        """Names files that do not belong to the dataset. Folders are passed over: the pipeline keeps its own work in some."""
-        named = {MANIFEST_FILE, TRACKS_FILE, REJECTED_FILE, *(shard.name for shard in manifest.shards)}
+        """Names files that do not belong to the dataset.
+
+        Folders are passed over: the pipeline keeps its own work in some. So are files of another dataset, which a run that was
+        cut off while it took this one's place has left; the next run removes them.
+        """
+        named = {MANIFEST_FILE, manifest.tracks_file, REJECTED_FILE, *(shard.name for shard in manifest.shards)}
         for name in sorted(path.name for path in self._folder.iterdir() if not path.is_dir()):
-            if name not in named:
+            if name not in named and not may_be_left(name):
                 yield Problem(file=name if name.isprintable() else quoted(name), reason=f"is not named by {MANIFEST_FILE}")
 
     def _check_tracks(self, manifest: Manifest, tracks: TrackClaims) -> Iterator[Problem]:
@@ -91,11 +95,11 @@ class DatasetCheck:
         for name, split in manifest.splits.items():
             if tracks.n_tracks[name] != split.n_tracks:
                 yield _of_manifest(
-                    f"split {quoted(name)} has {split.n_tracks} tracks, {TRACKS_FILE} lists {tracks.n_tracks[name]}"
+                    f"split {quoted(name)} has {split.n_tracks} tracks, {manifest.tracks_file} lists {tracks.n_tracks[name]}"
                 )
             if tracks.n_records[name] != split.n_records:
                 yield _of_manifest(
-                    f"split {quoted(name)} has {split.n_records} records, {TRACKS_FILE} lists {tracks.n_records[name]}"
+                    f"split {quoted(name)} has {split.n_records} records, {manifest.tracks_file} lists {tracks.n_records[name]}"
                 )
         shards = {split: manifest.shards_of(split) for split in manifest.splits}
         lost: Counter[str] = Counter()
@@ -108,9 +112,9 @@ class DatasetCheck:
                 else:
                     inexplicable.append(start)
             if inexplicable:
-                yield Problem(file=TRACKS_FILE, reason=_missing(missing, inexplicable))
+                yield Problem(file=manifest.tracks_file, reason=_missing(missing, inexplicable))
         for name, n_lost in sorted(lost.items()):
-            yield Problem(file=name, reason=f"lacks {n_lost} of the records that {TRACKS_FILE} lists for it")
+            yield Problem(file=name, reason=f"lacks {n_lost} of the records that {manifest.tracks_file} lists for it")
 
     def _check_splits(self, manifest: Manifest) -> Iterator[Problem]:
         for name, split in manifest.splits.items():

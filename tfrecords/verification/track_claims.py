@@ -1,4 +1,4 @@
-"""What `tracks.jsonl` claims, and which of it the records have borne out."""
+"""What the list of tracks claims, and which of it the records have borne out."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from tfrecords.augmentation import augmentation_of
 from tfrecords.errors import quoted
 from tfrecords.leakage import LeakFinder
-from tfrecords.manifest import TRACKS_FILE, Manifest
+from tfrecords.manifest import Manifest
 from tfrecords.schema import Record
 from tfrecords.tracks import TrackLine, parse_track, starts_by_deformation
 from tfrecords.verification.problem import Problem
@@ -60,28 +60,29 @@ class TrackClaims:
         self.n_tracks: Counter[str] = Counter()
         self.n_records: Counter[str] = Counter()
         self._manifest = manifest
+        self._file = manifest.tracks_file
         self._label_of = {genre: label for label, genre in reversed(list(enumerate(manifest.genres)))}
         self._rows: dict[str, _Row] = {}
         self._starts = array("q")
         self._found = bytearray()
 
     def read(self, folder: Path, *, progress: Callable[[int], object]) -> Iterator[Problem]:
-        """Reads `tracks.jsonl` and yields what is wrong with it.
+        """Reads the list of tracks and yields what is wrong with it.
 
         Args:
             folder: The dataset's.
             progress: Called with the number of bytes each time some were read.
         """
-        path = folder / TRACKS_FILE
+        path = folder / self._file
         if not path.is_file():  # a pipe would hold the run up for ever
-            yield Problem(file=TRACKS_FILE, reason="is missing")
+            yield Problem(file=self._file, reason="is missing")
             return
         try:
             with path.open("rb") as file:
                 self.known = True
                 yield from self._read(file, progress)
         except OSError as error:
-            yield Problem(file=TRACKS_FILE, reason=f"cannot be read: {error.strerror}")
+            yield Problem(file=self._file, reason=f"cannot be read: {error.strerror}")
 
     def _read(self, file: BinaryIO, progress: Callable[[int], object]) -> Iterator[Problem]:
         digest = hashlib.sha256()
@@ -93,7 +94,7 @@ class TrackClaims:
             number += 1
             place = f"line {number}"
             if len(line) == _LONGEST_LINE:
-                yield Problem(file=TRACKS_FILE, place=place, reason=f"is longer than {_LONGEST_LINE} bytes")
+                yield Problem(file=self._file, place=place, reason=f"is longer than {_LONGEST_LINE} bytes")
                 while not line.endswith(b"\n") and (line := file.readline(_LONGEST_LINE)):
                     digest.update(line)
                     progress(len(line))
@@ -101,13 +102,13 @@ class TrackClaims:
             try:
                 track = parse_track(line)
             except ValueError as error:
-                yield Problem(file=TRACKS_FILE, place=place, reason=str(error))
+                yield Problem(file=self._file, place=place, reason=str(error))
                 continue
             for reason in (*self._flaws(track), *leaks.leaks_of(track)):
-                yield Problem(file=TRACKS_FILE, place=place, reason=reason)
+                yield Problem(file=self._file, place=place, reason=reason)
             self._add(track)
         if digest.hexdigest() != self._manifest.tracks_sha256:
-            yield Problem(file=TRACKS_FILE, reason="was altered: its SHA-256 differs")
+            yield Problem(file=self._file, reason="was altered: its SHA-256 differs")
 
     def _flaws(self, track: TrackLine) -> Iterator[str]:
         manifest = self._manifest
@@ -179,7 +180,7 @@ class TrackClaims:
         """Takes a record of a split as found, and yields how it contradicts the list of tracks."""
         row = self._rows.get(record.track_id)
         if row is None:
-            yield f"is of track {quoted(record.track_id)}, which {TRACKS_FILE} does not list"
+            yield f"is of track {quoted(record.track_id)}, which {self._file} does not list"
             return
         if row.split != split:
             yield f"is of track {quoted(record.track_id)} of split {quoted(row.split)}, but lies in split {quoted(split)}"
@@ -191,7 +192,7 @@ class TrackClaims:
         if index not in place or self._starts[index] != record.start_sample:
             yield (
                 f"starts at sample {record.start_sample}{of_deformation}, "
-                f"which {TRACKS_FILE} does not list for {quoted(record.track_id)}"
+                f"which {self._file} does not list for {quoted(record.track_id)}"
             )
         elif self._found[index]:
             yield (

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from beam_pipeline.gtzan import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
-from beam_pipeline.index import Corpus, Track
-from beam_pipeline.listed_splits import LISTED_SCHEMES, check_listed, split_list
+from beam_pipeline.corpora.index import Corpus
+from beam_pipeline.splits.published import LISTED_SCHEMES, check_listed, split_list
+from beam_pipeline.splits.repetitions import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
+from beam_pipeline.track import Track
 from tfrecords.errors import UsageError
 from tfrecords.gtzan import TRACK_IDS
 from tfrecords.manifest import SPLITS
@@ -120,7 +121,7 @@ def _listed(corpus: Corpus, scheme: str) -> SplitAssignment:
     listed = split_list(scheme)
     notes = check_listed(corpus, scheme, listed.split_of)
     if listed.group_of:
-        tracks = tuple(replace(track, group=listed.group_of.get(track.track_id)) for track in corpus.tracks)
+        tracks = tuple(track._replace(group=listed.group_of.get(track.track_id)) for track in corpus.tracks)
     else:
         tracks = corpus.tracks if corpus.info.synthetic else group_repetitions(corpus.tracks)
     left_out = {

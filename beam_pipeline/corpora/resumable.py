@@ -16,9 +16,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
 from urllib3.util import Retry
 
-from beam_pipeline.free_space import require_space
-from beam_pipeline.partial_file import PartialFile, Version, content_range, discard
-from beam_pipeline.progress import byte_bar
+from beam_pipeline.corpora.free_space import require_space
+from beam_pipeline.corpora.partial_file import PartialFile, Version, content_range, discard
+from beam_pipeline.runners.progress import byte_bar
 
 # Waits of 0, 2, 4 and 8 seconds. A server's Retry-After may say hours, and is not heeded: who runs this can run it again.
 REQUEST_RETRIES = Retry(

@@ -1,13 +1,12 @@
-"""References to records: by them the local runner's workers find the log-mels of a shard among the stored features."""
+"""References to records: by them a shard's log-mels are found among the features that the workers have handed over."""
 
 from typing import NamedTuple, Self
 
 
 class Reference(NamedTuple):
-    """A record of a shard; references sort by their order.
+    """A record of a shard.
 
     Attributes:
-        order: The record's place in its split, in hexadecimal.
         key: Of the track's features.
         position: Which of the track's chunks.
         label: Index of the genre.
@@ -16,7 +15,6 @@ class Reference(NamedTuple):
         track_id: Of the track.
     """
 
-    order: str
     key: str
     position: int
     label: int
@@ -26,10 +24,10 @@ class Reference(NamedTuple):
 
     def to_line(self) -> str:
         """The line that `from_line` reads. A track id may hold spaces, but no line breaks."""
-        return f"{self.order} {self.key} {self.position} {self.label} {self.candidate} {self.deformation} {self.track_id}"
+        return f"{self.key} {self.position} {self.label} {self.candidate} {self.deformation} {self.track_id}\n"
 
     @classmethod
     def from_line(cls, line: str) -> Self:
-        """Reads what `to_line` wrote."""
-        order, key, position, label, candidate, deformation, track_id = line.split(" ", 6)
-        return cls(order, key, int(position), int(label), int(candidate), deformation, track_id)
+        """Reads what `to_line` wrote, without the line's end."""
+        key, position, label, candidate, deformation, track_id = line.split(" ", 5)
+        return cls(key, int(position), int(label), int(candidate), deformation, track_id)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from beam_pipeline.locked_folder import LOCK, locked_folder
+from beam_pipeline.write.locked_folder import LOCK, locked_folder
 from tfrecords.errors import UsageError
 
 GTZAN = Path("data/gtzan")

@@ -11,8 +11,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from beam_pipeline.free_space import require_space
-from beam_pipeline.progress import byte_bar
+from beam_pipeline.corpora.free_space import require_space
+from beam_pipeline.runners.progress import byte_bar
 
 # GTZAN has 1000 tracks of 1.3 MB, as many hidden files, and some folders.
 MAX_MEMBERS = 10_000

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 
-from beam_pipeline.gtzan import read_list
-from beam_pipeline.index import Corpus
+from beam_pipeline.corpora.index import Corpus
+from beam_pipeline.splits.repetitions import read_list
 from tfrecords.errors import UsageError
 from tfrecords.gtzan import GENRES, TRACK_IDS
 

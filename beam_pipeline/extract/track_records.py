@@ -1,35 +1,48 @@
-"""A track to its records: the stage that reads, decodes and transforms."""
+"""A track to its records: reads, decodes, cuts and transforms. Needs no Beam: it runs in processes of their own, too."""
 
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 import numpy as np
-from apache_beam.metrics import Metrics
 from numpy.typing import NDArray
 
 from beam_pipeline import storage
-from beam_pipeline.allocator import keep_freed_memory
-from beam_pipeline.chunks import TooShortError, draw_chunks
-from beam_pipeline.deform import deformed_chunks
-from beam_pipeline.features import Features
+from beam_pipeline.extract.allocator import keep_freed_memory
+from beam_pipeline.extract.chunks import TooShortError, draw_chunks
+from beam_pipeline.extract.deform import deformed_chunks
+from beam_pipeline.extract.features import Features, library_versions
+from beam_pipeline.extract.references import Reference
 from beam_pipeline.plan import Plan
-from beam_pipeline.references import Reference
-from beam_pipeline.spool import SpoolWriter
-from beam_pipeline.summaries import SUMMARIES, Summary
+from beam_pipeline.track import Track
 from tfrecords.audio import Audio, UnusableAudioError, decode_audio
 from tfrecords.augmentation import Augmentation
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.schema import encode
 from tfrecords.stable_hash import record_order
 
-NAMESPACE = "pipeline"
-# A record on its way to its shard: its place in the order, and its bytes.
-PlacedRecord = tuple[bytes, bytes]
+
+class Extracted(NamedTuple):
+    """What became of a track.
+
+    Attributes:
+        report: A line of JSON: what the run notes of the track, or why it cannot be used.
+        is_rejected: Whether it cannot.
+        records: Its records, each with the shard that it goes to: serialised with the frames that were computed, or a line that
+            refers to them.
+        counts: What was done, for Beam's counters.
+        process: The process that did it.
+    """
+
+    report: str
+    is_rejected: bool
+    records: list[tuple[str, bytes]]
+    counts: dict[str, int]
+    process: int
 
 
 class _Drawn(NamedTuple):
@@ -46,84 +59,69 @@ class _Drawn(NamedTuple):
 
 
 class _Source:
-    """A track's id and the bytes of its file, which are decoded when that is asked for first."""
+    """A track's id and the bytes of its file, which are decoded when that is asked for first; and what was done."""
 
-    def __init__(self, track_id: str, data: bytes, *, sample_rate: int) -> None:
+    def __init__(self, track_id: str, data: bytes, *, sample_rate: int, counts: Counter[str]) -> None:
         self.track_id = track_id
         self.data = data
         self.was_decoded = False
+        self.counts = counts
         self._sample_rate = sample_rate
 
     @cached_property
     def audio(self) -> Audio:
         started = time.perf_counter_ns()
         audio = decode_audio(self.data, sample_rate=self._sample_rate)
-        _count("decode_microseconds", _microseconds_since(started))
-        _count("tracks_decoded", 1)
+        self.counts["decode_microseconds"] += _microseconds_since(started)
+        self.counts["tracks_decoded"] += 1
         self.was_decoded = True
         return audio
 
 
-class ExtractRecords(beam.DoFn):
-    """A track (a line of JSON) to its records.
-
-    The main output has (shard name, PlacedRecord). What became of the track goes to the output SUMMARIES. With the local runner
-    both are empty: references to the records and the summaries go to the plan's spool.
-    """
+class TrackExtractor:
+    """A function of a track; sent to the workers."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        folders = [folder for folder in dict.fromkeys((plan.features, plan.local_features)) if folder]
+        folders = [folder for folder in dict.fromkeys((plan.features, plan.handover)) if folder]
         self._stores = {draw: [plan.store(folder, draw) for folder in folders] for draw in (None, plan.augmentation)}
-        self._spool = SpoolWriter(plan.spool) if plan.spool else None
-        self._progress: int | None = None
 
-    def setup(self) -> None:
-        """Prepares this process: its memory, and its progress file."""
+    def __call__(self, track: Track) -> Extracted:
+        """Extracts a track, or takes its features from the store.
+
+        Raises:
+            StorageError: If a disk or an object store fails.
+        """
         keep_freed_memory()
-        if self._plan.progress is not None:
-            self._progress = os.open(f"{self._plan.progress}/{os.getpid()}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-
-    def teardown(self) -> None:
-        """Closes the progress file."""
-        if self._progress is not None:
-            os.close(self._progress)
-
-    def finish_bundle(self) -> None:
-        """Writes what waits for the spool."""
-        if self._spool:
-            self._spool.flush()
-
-    def process(self, line: str) -> Iterator[Any]:
-        """Reads, decodes, cuts and transforms one track, or takes its features from the store."""
-        track = json.loads(line)
+        counts: Counter[str] = Counter()
+        records: list[tuple[str, bytes]] = []
+        rejected = True
         try:
-            drawn = self._drawn(track)
+            drawn = self._drawn(track, counts)
         except (UnusableAudioError, TooShortError, OSError) as error:
             kind = "unreadable" if isinstance(error, OSError) else error.kind
             reason = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
-            _count("tracks_rejected", 1)
-            _count(f"tracks_rejected: {kind}", 1)
-            yield from self._say(track["track_id"], {"rejected": track | {"kind": kind, "reason": reason}})
+            counts["tracks_rejected"] += 1
+            counts[f"tracks_rejected: {kind}"] += 1
+            report: dict[str, Any] = {"rejected": track.described() | {"kind": kind, "reason": reason}}
         else:
-            _count("tracks_read", 1)
-            _count("chunks_made", sum(len(one.features.candidates) for one in drawn))
-            yield from self._say(track["track_id"], self._summary(track, drawn))
-            for one in drawn:
-                yield from self._records(track, one)
-        if self._progress is not None:
-            os.write(self._progress, b".")
+            rejected = False
+            records = [placed for one in drawn for placed in self._records(track, one)]
+            counts["tracks_read"] += 1
+            counts["chunks_made"] += len(records)
+            report = self._report(track, drawn)
+        return Extracted(json.dumps(report), rejected, records, dict(counts), os.getpid())
 
-    def _drawn(self, track: dict[str, Any]) -> list[_Drawn]:
+    def _drawn(self, track: Track, counts: Counter[str]) -> list[_Drawn]:
         """Reads a track; draws what its split asks for."""
         started = time.perf_counter_ns()
-        data = storage.read_track(storage.resolve(track["path"], root=self._plan.root))
-        _count("bytes_read", len(data))
-        _count("read_microseconds", _microseconds_since(started))
-        source = _Source(track["track_id"], data, sample_rate=self._plan.spec.sample_rate)
-        drawn = [_Drawn(draw, *self._features(source, draw)) for draw in self._plan.draws(track["split"])]
+        data = storage.read_track(storage.resolve(track.path, root=self._plan.root))
+        counts["bytes_read"] += len(data)
+        counts["read_microseconds"] += _microseconds_since(started)
+        source = _Source(track.track_id, data, sample_rate=self._plan.spec.sample_rate, counts=counts)
+        drawn = [_Drawn(draw, *self._features(source, draw)) for draw in self._plan.draws(track.split or "")]
         if not source.was_decoded:
-            _count("tracks_reused", 1)
+            counts["tracks_reused"] += 1
         return drawn
 
     def _features(self, source: _Source, draw: Augmentation | None) -> tuple[str, Features]:
@@ -145,7 +143,7 @@ class ExtractRecords(beam.DoFn):
         candidates, chunks = self._deformed_chunks(source, draw) if draw else self._chunks(source)
         started = time.perf_counter_ns()
         log_mels = log_mel(chunks, spec=self._plan.spec)  # (n_chunks, n_mels, n_frames)
-        _count("log_mel_microseconds", _microseconds_since(started))
+        source.counts["log_mel_microseconds"] += _microseconds_since(started)
         return Features(n_samples=len(audio.waveform), audio_blake3=audio.blake3, candidates=candidates, log_mels=log_mels)
 
     def _chunks(self, source: _Source) -> tuple[list[int], NDArray[np.float32]]:
@@ -175,46 +173,35 @@ class ExtractRecords(beam.DoFn):
             deformed_chunks(waveform, np.asarray(candidates) * plan.spec.chunk_step, deformation=deformation, spec=plan.spec)
             for deformation, candidates in zip(augmentation.deformations, drawn, strict=True)
         ]
-        _count("deform_microseconds", _microseconds_since(started))
+        source.counts["deform_microseconds"] += _microseconds_since(started)
         return [candidate for candidates in drawn for candidate in candidates], np.concatenate(chunks)
 
-    def _summary(self, track: dict[str, Any], drawn: list[_Drawn]) -> dict[str, Any]:
-        """What the run notes of a track; the keys serve to prune the store, the rest becomes a line of tracks.jsonl."""
+    def _report(self, track: Track, drawn: list[_Drawn]) -> dict[str, Any]:
+        """What the run notes of a track: a line of the list of tracks, the keys of its features, and what they were made with."""
         step = self._plan.spec.chunk_step
         starts = {name: [number * step for number in numbers] for one in drawn for name, numbers in one.by_deformation()}
-        described = {
-            "label": self._plan.genres.index(track["genre"]),
+        described = track.described() | {
+            "label": self._plan.genres.index(track.genre),
             "n_samples": drawn[0].features.n_samples,
             "audio_blake3": drawn[0].features.audio_blake3,
             "start_samples": starts.pop(""),
         }
         if starts:
             described["deformed_start_samples"] = starts
-        return {"track": track | described, "keys": [one.key for one in drawn]}
+        return {"track": described, "keys": [one.key for one in drawn], "libraries": library_versions()}
 
-    def _say(self, track_id: str, content: dict[str, Any]) -> Iterator[Any]:
-        summary = Summary(track_id, json.dumps(content))
-        if self._spool:
-            self._spool.add(SUMMARIES, summary.to_line())
-        else:
-            yield beam.pvalue.TaggedOutput(SUMMARIES, tuple(summary))
-
-    def _records(self, track: dict[str, Any], drawn: _Drawn) -> Iterator[tuple[str, PlacedRecord]]:
-        plan, track_id, label = self._plan, track["track_id"], self._plan.genres.index(track["genre"])
+    def _records(self, track: Track, drawn: _Drawn) -> Iterator[tuple[str, bytes]]:
+        plan, label = self._plan, self._plan.genres.index(track.genre)
         chunks = [(name, number) for name, numbers in drawn.by_deformation() for number in numbers]
         for position, (deformation, candidate) in enumerate(chunks):
-            order = record_order(plan.seed, track_id, candidate, deformation)
-            shard = plan.shard_of(track["split"], order)
-            if self._spool:
-                reference = Reference(order.hex(), drawn.key, position, label, candidate, deformation, track_id)
-                self._spool.add(shard, reference.to_line())
+            order = record_order(plan.seed, track.track_id, candidate, deformation)
+            if plan.handover:
+                line = Reference(drawn.key, position, label, candidate, deformation, track.track_id).to_line()
+                content = line.encode()
             else:
-                record = plan.record(drawn.features.log_mels[position], track_id, label, candidate, deformation)
-                yield shard, (order, encode(record))
-
-
-def _count(name: str, amount: int) -> None:
-    Metrics.counter(NAMESPACE, name).inc(amount)
+                computed = drawn.features.log_mels[position][:, : plan.spec.n_kept_frames]
+                content = encode(plan.record(computed, track.track_id, label, candidate, deformation))
+            yield plan.shard_key(track.split or "", order), content
 
 
 def _microseconds_since(started_ns: int) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from sys import intern
 
 from beam_pipeline import storage
-from beam_pipeline.index import GENRE_PARENTS, Corpus, Track, has_control_characters, read_corpus_info, track_id_of
+from beam_pipeline.corpora.index import GENRE_PARENTS, Corpus, has_control_characters, read_corpus_info, track_id_of
+from beam_pipeline.track import Track
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError
 from tfrecords.manifest import SPLITS

@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from beam_pipeline.index import Corpus, Track
+from beam_pipeline.corpora.index import Corpus
+from beam_pipeline.track import Track
 from tfrecords.gtzan import GENRES, TRACK_IDS
 
 
 def read_list(name: str) -> Any:
-    """The content of a file of `split_lists/`."""
-    return json.loads(resources.files("beam_pipeline").joinpath(f"split_lists/{name}.json").read_text(encoding="utf-8"))
+    """The content of a file of `lists/`."""
+    return json.loads(resources.files("beam_pipeline.splits").joinpath(f"lists/{name}.json").read_text(encoding="utf-8"))
 
 
 @cache
@@ -51,7 +51,7 @@ def group_repetitions(tracks: Sequence[Track]) -> tuple[Track, ...]:
             name, *others = sorted({name_of(group_of[track_id]) for track_id in present})
             joined |= dict.fromkeys(others, name)
     return tuple(
-        replace(track, group=name_of(group_of[track.track_id])) if track.group or track.track_id in repeated else track
+        track._replace(group=name_of(group_of[track.track_id])) if track.group or track.track_id in repeated else track
         for track in tracks
     )
 

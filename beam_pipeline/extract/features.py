@@ -8,8 +8,9 @@ import io
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from typing import Self
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -17,6 +18,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from beam_pipeline import storage
+from beam_pipeline.storage_errors import StorageError
 from tfrecords.augmentation import Augmentation
 from tfrecords.framing import frame, read_records, unframe
 from tfrecords.log_mel import fill_frames
@@ -25,6 +27,7 @@ from tfrecords.log_mel_spec import LogMelSpec
 _SUFFIX = ".features"
 # Raised whenever the same bytes and spec give other features.
 _FRONT_END_VERSION = 1
+PACKAGE = "gtzan-genres"
 _LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
 _FRAME_BYTES = 16  # around each record: its length and two sums
 
@@ -73,6 +76,17 @@ def _log_mel(record: bytes, *, spec: LogMelSpec) -> NDArray[np.float32]:
     return fill_frames(np.frombuffer(record, dtype="<f4").reshape(spec.n_mels, spec.n_kept_frames), spec=spec)
 
 
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions of this code and of the libraries that decide what features are, in this process."""
+    versions = {name: version(name) for name in _LIBRARIES} | {"libsndfile": soundfile.__libsndfile_version__}
+    try:
+        versions[PACKAGE] = version(PACKAGE)
+    except PackageNotFoundError:
+        versions[PACKAGE] = "not installed"
+    return versions
+
+
 class FeatureStore:
     """A folder of features, by a key of all that they depend on: equal keys are equal features.
 
@@ -95,11 +109,15 @@ class FeatureStore:
         self.folder = folder
         self._spec = spec
         self._n_chunks = n_chunks
-        libraries = {name: version(name) for name in _LIBRARIES} | {"libsndfile": soundfile.__libsndfile_version__}
-        made_with = [_FRONT_END_VERSION, libraries, spec.to_dict(), seed, n_chunks]
+        made_with: list[Any] = [spec.to_dict(), seed, n_chunks]
         if augmentation is not None:
             made_with.append(asdict(augmentation))
-        self._made_with = json.dumps(made_with, sort_keys=True).encode()
+        self._description = made_with
+
+    @cached_property
+    def _made_with(self) -> bytes:
+        """What all keys depend on: with the versions of where they are made, which need not be where the store was."""
+        return json.dumps([_FRONT_END_VERSION, library_versions(), *self._description], sort_keys=True).encode()
 
     def key(self, track_id: str, data: bytes) -> str:
         """Key of a track's features.
@@ -117,15 +135,22 @@ class FeatureStore:
         return f"{key[:2]}/{key}{_SUFFIX}"
 
     def get(self, key: str) -> Features | None:
-        """The features of a key; None if there are none, or they are damaged."""
+        """The features of a key; None if there are none, or they are damaged.
+
+        Raises:
+            StorageError: If they cannot be read.
+        """
+        path = storage.join(self.folder, self.name(key))
         try:
-            return Features.decode(storage.read(storage.join(self.folder, self.name(key))), spec=self._spec)
+            return Features.decode(storage.read(path), spec=self._spec)
         except (FileNotFoundError, ValueError):
             return None
+        except OSError as error:
+            raise StorageError(path, error) from error
 
     def put(self, key: str, features: Features) -> None:
-        """Keeps features."""
-        storage.write(storage.join(self.folder, self.name(key)), [features.encode(spec=self._spec)])
+        """Keeps features. Their sums tell when they are read whether a loss of power has cut them off."""
+        storage.write(storage.join(self.folder, self.name(key)), [features.encode(spec=self._spec)], synced=False)
 
     def log_mel(self, key: str, position: int) -> NDArray[np.float32]:
         """One log-mel (n_mels, n_frames) of the features that `put` has just kept on this machine.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from beam_pipeline import storage
-from beam_pipeline.gtzan_archive import WORK
+from beam_pipeline.corpora.gtzan_archive import WORK
+from beam_pipeline.track import Track
 from tfrecords.audio_formats import AUDIO_SUFFIXES
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
@@ -18,23 +19,6 @@ from tfrecords.errors import UsageError
 GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")
 # Unicode's categories Cc (control characters) and Cs (surrogates, which stand for bytes that are not UTF-8).
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Track:
-    """One file.
-
-    Attributes:
-        track_id: "genre.name", as in GTZAN: "blues.00000" for blues/blues.00000.wav as for blues/00000.wav.
-        path: Relative to the corpus' root, with slashes.
-        genre: Name of the folder, or the label in a catalogue.
-        group: What the track has in common with others, for instance its artist: no computed split parts a group. None for none.
-    """
-
-    track_id: str
-    path: str
-    genre: str
-    group: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,198 @@
+"""The whole run: folder of tracks to dataset."""
+
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from beam_pipeline import storage
+from beam_pipeline.corpora.catalogue import read_catalogue
+from beam_pipeline.corpora.index import Corpus, index_corpus
+from beam_pipeline.options import BuildOptions
+from beam_pipeline.runners.choice import Runner
+from beam_pipeline.runners.local import Workspace
+from beam_pipeline.runners.progress import progress_of, tracks_by_process
+from beam_pipeline.splits.schemes import SplitAssignment, assign_splits
+from beam_pipeline.track import Track
+from beam_pipeline.transform import BuildDataset
+from beam_pipeline.write.output_folder import FEATURES, check_output, staging_folder
+from beam_pipeline.write.publish import REFUSED, BuildError, RejectedError
+from tfrecords.augmentation import records_per_track
+from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest
+
+_SHARD_BYTES = 64 * 2**20
+_LEFT_OUT = "split scheme"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildResult:
+    """A finished run.
+
+    Attributes:
+        manifest: Of the dataset that was written.
+        rejected: The tracks that cannot be used, with their reasons.
+        left_out: The tracks that the split scheme leaves out, with its reasons; their `split` is None.
+        notes: What else the split scheme says, lines for the user.
+        counters: Beam's counters by name.
+        tracks_by_process: How many tracks each process did; empty for a remote runner.
+    """
+
+    manifest: Manifest
+    rejected: tuple[dict[str, Any], ...]
+    left_out: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    counters: dict[str, int]
+    tracks_by_process: dict[str, int]
+
+
+def build_dataset(options: BuildOptions) -> BuildResult | None:
+    """Makes a dataset out of a folder of tracks.
+
+    Returns:
+        What came out; None where the run goes on without this process.
+
+    Raises:
+        UsageError: If input or output cannot be used as asked; nothing was written.
+        RejectedError: If too many tracks cannot be used, or none of a genre is left. `rejected.jsonl` lists them.
+        BuildError: If the runner failed, or the splits leak. As with RejectedError no dataset was written, and one that was to
+            be replaced is still there.
+        StorageError: If a disk or an object store fails.
+    """
+    runner = Runner(options)
+    storage.set_options(runner.beam_args)
+    for path in filter(None, (options.input, options.tracks, options.output, options.features)):
+        storage.check_url(path)
+    corpus = read_catalogue(options.tracks, root=options.input) if options.tracks else index_corpus(options.input)
+    assignment = assign_splits(
+        corpus,
+        scheme=options.split,
+        seed=options.seed,
+        test_fraction=options.test_fraction,
+        validation_fraction=options.validation_fraction,
+    )
+    check_output(options.output, overwrite=options.overwrite)
+    features = storage.absolute(options.features or storage.join(options.output, FEATURES)) if options.keep_features else None
+    with (
+        staging_folder(options.output, stays=options.no_wait) as staging,
+        runner.workspace(staging, features=features) as workspace,
+    ):
+        work = storage.join(staging, "work")
+        storage.make_folder(work)
+        track_list = storage.join(staging, "tracks.txt")
+        storage.write(track_list, (json.dumps(track).encode() + b"\n" for track in _tracks(corpus, assignment)), synced=False)
+        transform = _transform(options, corpus, assignment, staging=work, features=features, workspace=workspace, runner=runner)
+        n_tracks, notes = len(assignment.tracks), assignment.notes
+        del corpus, assignment  # of a million tracks they take a gigabyte, and the run may take hours
+        pipeline = runner.pipeline()
+        _ = (
+            pipeline
+            | "Name the list of tracks" >> beam.Create([track_list])
+            | "Read the list of tracks" >> beam.FlatMap(_read_tracks)
+            | "Build the dataset" >> transform
+        )
+        progress = Path(workspace.progress) if workspace.progress else None
+        with progress_of(progress, n_tracks=n_tracks) if progress else nullcontext():
+            try:
+                result = runner.run(pipeline)
+            except BuildError as error:
+                raise _refusal(work, options.output) or error from error
+        if options.no_wait:
+            return None
+        unused = _unused(options.output)
+        return BuildResult(
+            manifest=Manifest.from_json(storage.read(storage.join(options.output, MANIFEST_FILE)).decode()),
+            rejected=tuple(track for track in unused if track["kind"] != _LEFT_OUT),
+            left_out=tuple(track for track in unused if track["kind"] == _LEFT_OUT),
+            notes=notes,
+            counters={counter.key.metric.name: counter.result for counter in result.metrics().query()["counters"]},
+            tracks_by_process=tracks_by_process(progress) if progress else {},
+        )
+
+
+def _tracks(corpus: Corpus, assignment: SplitAssignment) -> Iterator[Track]:
+    """All tracks, each with its split or why it has none."""
+    for track in assignment.tracks:
+        yield track._replace(split=assignment.split_of[track.track_id])
+    for track in corpus.tracks:
+        if track.track_id in assignment.left_out:
+            yield track._replace(left_out=assignment.left_out[track.track_id])
+
+
+def _transform(
+    options: BuildOptions,
+    corpus: Corpus,
+    assignment: SplitAssignment,
+    *,
+    staging: str,
+    features: str | None,
+    workspace: Workspace,
+    runner: Runner,
+) -> BuildDataset:
+    n_tracks = Counter(assignment.split_of[track.track_id] for track in assignment.tracks)
+    return BuildDataset(
+        storage.absolute(options.output),
+        genres=corpus.genres,
+        root=storage.absolute(corpus.root),
+        preset=options.preset,
+        chunks_per_track=options.chunks_per_track,
+        augment=options.augment,
+        seed=options.seed,
+        num_shards={
+            split: options.num_shards or _n_shards(options, split, n_tracks=n_tracks[split]) for split in assignment.splits
+        },
+        max_rejected=options.max_rejected,
+        corpus=corpus.info,
+        split_scheme=assignment.scheme,
+        test_fraction=options.test_fraction if assignment.scheme == "stratified" else None,
+        validation_fraction=options.validation_fraction or None,
+        features=features,
+        prunes_features=options.features is None,
+        handover=workspace.handover,
+        progress=workspace.progress,
+        staging=staging,
+        n_processes=runner.n_processes,
+        beam_args=runner.beam_args,
+    )
+
+
+def _n_shards(options: BuildOptions, split: str, *, n_tracks: int) -> int:
+    per_track = records_per_track(split, chunks_per_track=options.chunks_per_track, augmentation=options.augmentation)
+    return math.ceil(n_tracks * per_track * 4 * math.prod(options.spec.shape) / _SHARD_BYTES)
+
+
+def _read_tracks(path: str) -> Iterator[Track]:
+    """Beam's own text source takes a path for a pattern, in which brackets and stars have a meaning."""
+    for line in _lines(path):
+        yield Track(*json.loads(line))
+
+
+def _lines(path: str) -> Iterator[str]:
+    try:
+        file = storage.open_file(path)
+    except FileNotFoundError:  # an object store holds no empty objects
+        return
+    with file, io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
+        yield from text
+
+
+def _unused(output: str) -> list[dict[str, Any]]:
+    """The tracks that the last run did not use, with the reasons."""
+    return [json.loads(line) for line in _lines(storage.join(output, REJECTED_FILE))]
+
+
+def _refusal(staging: str, output: str) -> BuildError | None:
+    """What the last step refused to publish, in its own words; None if it did not come to that."""
+    try:
+        refusal = json.loads(storage.read(storage.join(staging, REFUSED)))
+    except FileNotFoundError:
+        return None
+    if not refusal["is_rejected"]:
+        return BuildError(refusal["message"])
+    return RejectedError(refusal["message"], [track for track in _unused(output) if track["kind"] != _LEFT_OUT])

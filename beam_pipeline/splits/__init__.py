@@ -1,0 +1,1 @@
+"""Which split each track belongs to, computed or published."""

@@ -1,0 +1,1 @@
+"""Records to shards, and the last step of a run, which publishes the dataset."""

@@ -1,0 +1,227 @@
+"""The last step of a run: what the workers report is checked, and the dataset published."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+import apache_beam as beam
+
+from beam_pipeline import storage
+from beam_pipeline.extract.features import PACKAGE
+from beam_pipeline.plan import Plan
+from beam_pipeline.write.output_folder import put_in_place
+from beam_pipeline.write.sums import Sums
+from beam_pipeline.write.track_lists import read_lists
+from tfrecords.augmentation import records_per_track
+from tfrecords.leakage import LeakFinder, first_leaks
+from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary, shard_file, tracks_file
+from tfrecords.statistics import LogMelStatistics
+
+# What comes to the last step, by kind: what the shards' and the lists' stages say, and how many tracks went in.
+SHARD, LIST, SUMS, COUNT = "shard", "list", "sums", "count"
+_TRACKS = "tracks"
+PUBLISHED, REFUSED = "published", "refused.json"
+
+
+class BuildError(RuntimeError):
+    """The run ended without a dataset; the message says why."""
+
+
+class RejectedError(BuildError):
+    """Too many tracks cannot be used.
+
+    Attributes:
+        rejected: The tracks, with their reasons.
+    """
+
+    def __init__(self, message: str, rejected: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
+@dataclass(kw_only=True)
+class _Report:
+    """What the workers reported, gathered."""
+
+    n_tracks_in: dict[tuple[str, str], int] = field(default_factory=dict)
+    shards: list[dict[str, Any]] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    statistics: dict[str, LogMelStatistics] = field(default_factory=dict)
+    n_tracks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    libraries: dict[str, dict[str, str]] = field(default_factory=dict)
+    leaks: list[str] = field(default_factory=list)
+
+    def n_tracks_of(self, split: str) -> int:
+        return sum(number for (name, _), number in self.n_tracks.items() if name == split)
+
+
+class PublishDataset(beam.DoFn):
+    """All that was reported, under one key, to a published dataset; yields the path of its `dataset.json`.
+
+    An engine may call it again after a failure, or twice at a time: it does what is left to do.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def process(self, reported: tuple[None, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
+        """Checks and publishes.
+
+        Raises:
+            RejectedError: If too many tracks cannot be used, or none of a genre is left.
+            BuildError: If something is missing or doubled, or two splits hold the same audio.
+            StorageError: If a disk or an object store fails.
+        """
+        plan = self._plan
+        path = storage.join(plan.output, MANIFEST_FILE)
+        if PUBLISHED not in storage.names_in(plan.staging):
+            try:
+                self._publish(reported[1])
+            except BuildError as error:
+                refusal = {"message": str(error), "is_rejected": isinstance(error, RejectedError)}
+                storage.write(storage.join(plan.staging, REFUSED), [json.dumps(refusal).encode()])
+                raise
+        yield path
+
+    def _publish(self, reported: Iterable[tuple[str, bytes]]) -> None:
+        plan, report = self._plan, _gathered(self._plan, reported)
+        digest = hashlib.sha256()
+
+        def hashed(lines: Iterable[bytes]) -> Iterator[bytes]:
+            for line in lines:
+                digest.update(line)
+                yield line
+
+        storage.write(storage.join(plan.staging, _TRACKS), hashed(_track_lines(plan, report)))
+        _write_rejected(plan, sorted((*report.rejected, *report.left_out), key=itemgetter("track_id")))
+        _check(plan, report)
+        manifest = _manifest(plan, report, tracks_sha256=digest.hexdigest())
+        names = {shard["staged"]: named.name for shard, named in zip(report.shards, manifest.shards, strict=True)}
+        put_in_place(plan.output, plan.staging, new_names=names | {_TRACKS: manifest.tracks_file}, manifest=manifest.to_json())
+        if plan.features and plan.prunes_features:
+            plan.store(plan.features).prune(report.keys)
+        storage.write(storage.join(plan.staging, PUBLISHED), [b"\n"])
+        storage.remove(plan.staging, [name for name in storage.names_in(plan.staging) if name != PUBLISHED])
+
+
+def _gathered(plan: Plan, reported: Iterable[tuple[str, bytes]]) -> _Report:
+    report = _Report(statistics={split: LogMelStatistics(plan.spec) for split in plan.n_shards})
+    for kind, content in reported:
+        if kind == SHARD:
+            report.shards.append(json.loads(content))
+        elif kind == LIST:
+            report.lists.append(content.decode())
+        elif kind == COUNT:
+            split, genre, number = json.loads(content)
+            report.n_tracks_in[split, genre] = number
+        else:
+            split = kind.removeprefix(f"{SUMS}/")
+            report.statistics[split] = Sums.unpack(content).statistics(plan.spec)
+    report.shards.sort(key=itemgetter("key"))
+    report.lists.sort()
+    return report
+
+
+def _track_lines(plan: Plan, report: _Report) -> Iterator[bytes]:
+    """Fills the report; yields the lines of the list of tracks."""
+    leak_finder = LeakFinder()
+    for one in read_lists(plan.staging, report.lists):
+        if "rejected" in one:
+            report.rejected.append(one["rejected"])
+        elif "left_out" in one:
+            report.left_out.append(one["left_out"])
+        else:
+            track = one["track"]
+            report.n_tracks[track["split"], track["genre"]] += 1
+            report.leaks += leak_finder.leaks_of(track)
+            report.libraries[json.dumps(one["libraries"], sort_keys=True)] = one["libraries"]
+            if plan.prunes_features:
+                report.keys.update(one["keys"])
+            yield _line(track)
+
+
+def _write_rejected(plan: Plan, unused: list[dict[str, Any]]) -> None:
+    if not unused and storage.is_remote(plan.output):
+        storage.remove(plan.output, [REJECTED_FILE])
+    storage.write(storage.join(plan.output, REJECTED_FILE), map(_line, unused))
+
+
+def _line(track: dict[str, Any]) -> bytes:
+    return json.dumps(track).encode() + b"\n"
+
+
+def _check(plan: Plan, report: _Report) -> None:
+    n_in, n_rejected, n_used = sum(report.n_tracks_in.values()), len(report.rejected), report.n_tracks.total()
+    if n_used + n_rejected != n_in:
+        raise BuildError(f"{n_in} tracks went in, {n_used} + {n_rejected} rejected ones came out")
+    limit = plan.max_rejected.of(n_in)
+    if n_rejected > limit:
+        raise RejectedError(
+            f"{n_rejected} of {n_in} tracks cannot be used, more than --max-rejected allows ({limit})", report.rejected
+        )
+    lost = sorted(set(report.n_tracks_in) - set(report.n_tracks))
+    for split in plan.n_shards:
+        for genre in (genre for name, genre in lost if name == split):
+            raise RejectedError(f"no track of genre {genre!r} in split {split!r} can be used", report.rejected)
+    if len(report.libraries) > 1:
+        one, other = list(report.libraries.values())[:2]
+        name = next(name for name in sorted({*one, *other}) if one.get(name) != other.get(name))
+        raise BuildError(f"the workers ran different versions: {name} {one.get(name)} and {other.get(name)}")
+    for split in plan.n_shards:
+        n_records, n_tracks = report.statistics[split].n_records, report.n_tracks_of(split)
+        n_chunks = records_per_track(split, chunks_per_track=plan.chunks_per_track, augmentation=plan.augmentation)
+        if n_records != n_tracks * n_chunks:
+            raise BuildError(
+                f"the shards of split {split!r} hold {n_records} records instead of {n_tracks} tracks × {n_chunks} chunks"
+            )
+    if report.leaks:
+        raise BuildError(
+            f"the splits leak: {first_leaks(report.leaks)}; remove one of each, or put them into one group with --tracks"
+        )
+    if [shard["key"] for shard in report.shards] != sorted(plan.shard_keys()):
+        raise BuildError(f"{len(plan.shard_keys())} shards were to be written, {len(report.shards)} were")
+
+
+def _manifest(plan: Plan, report: _Report, *, tracks_sha256: str) -> Manifest:
+    content = hashlib.sha256("".join((tracks_sha256, *(shard["sha256"] for shard in report.shards))).encode()).hexdigest()
+    (libraries,) = report.libraries.values() or ({},)
+    return Manifest(
+        corpus=plan.corpus,
+        preset=plan.preset,
+        spec=plan.spec,
+        split_scheme=plan.split_scheme,
+        seed=plan.seed,
+        test_fraction=plan.test_fraction,
+        validation_fraction=plan.validation_fraction,
+        chunks_per_track=plan.chunks_per_track,
+        augmentation=plan.augmentation,
+        genres=plan.genres,
+        splits={
+            split: SplitSummary(
+                n_tracks=report.n_tracks_of(split), n_records=statistics.n_records, statistics=statistics.summary()
+            )
+            for split, statistics in report.statistics.items()
+        },
+        shards=tuple(
+            Shard(
+                name=shard_file(shard["key"], content),
+                split=shard["key"].partition("-")[0],
+                n_records=shard["n_records"],
+                n_bytes=shard["n_bytes"],
+                sha256=shard["sha256"],
+            )
+            for shard in report.shards
+        ),
+        standardization=report.statistics["train"].standardization(),
+        tracks_file=tracks_file(content),
+        tracks_sha256=tracks_sha256,
+        code_version=libraries.get(PACKAGE, "not installed"),
+        libraries={name: number for name, number in libraries.items() if name != PACKAGE},
+    )

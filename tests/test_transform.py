@@ -1,0 +1,162 @@
+"""`BuildDataset` in a pipeline of someone else's, and what the local runner opens."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_pipeline import BuildDataset, Track
+from beam_pipeline.options import BuildOptions, MaxRejected
+from beam_pipeline.runners.beam_internals import known_options
+from beam_pipeline.runners.choice import Runner
+from beam_pipeline.write.sums import AddSums, Sums
+from tests.conftest import GENRES, REPOSITORY
+from tests.helpers import WriteCorpus, build, digests, records_of, tracks_of
+from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import PRESETS
+from tfrecords.manifest import read_dataset
+from tfrecords.statistics import LogMelStatistics
+from tfrecords.verification.dataset_check import DatasetCheck
+
+
+def test_in_another_programs_pipeline(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    """The example of docs/pipeline.md: tracks from anywhere, and what was rejected goes on in the pipeline."""
+    corpus = write_corpus()
+    (corpus / "genres" / "hum" / "hum.00009.wav").write_bytes(b"no audio")
+    with test_pipeline.TestPipeline() as pipeline:
+        tracks = [
+            Track(path.stem, str(path), path.parent.name, split="test" if path.stem.endswith("0") else "train")
+            for path in sorted(corpus.rglob("*.wav"))
+        ]
+        built = (
+            pipeline
+            | beam.Create(tracks)
+            | BuildDataset(str(tmp_path / "mine"), genres=GENRES, chunks_per_track=4, max_rejected=MaxRejected(tracks=1))
+        )
+        reasons = built["rejected"] | beam.Map(lambda line: json.loads(line)["rejected"]["track_id"])
+        assert_that(reasons, equal_to(["hum.00009"]), label="rejected")
+        assert_that(built["dataset"], equal_to([str(tmp_path / "mine" / "dataset.json")]), label="dataset")
+    manifest = read_dataset(tmp_path / "mine")
+    assert (manifest.splits["train"].n_tracks, manifest.splits["test"].n_tracks) == (9, 3)
+    assert list(DatasetCheck(tmp_path / "mine").problems()) == []
+    assert len(records_of(tmp_path / "mine", "test")) == 12
+
+
+def test_it_writes_what_the_command_writes(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    corpus = write_corpus()
+    build(corpus, tmp_path / "command", keep_features=False)
+    split_of = {track["track_id"]: track["split"] for track in tracks_of(tmp_path / "command")}
+    tracks = [Track(path.stem, f"{path.parent.name}/{path.name}", path.parent.name) for path in sorted(corpus.rglob("*.wav"))]
+    with test_pipeline.TestPipeline() as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([track._replace(split=split_of[track.track_id]) for track in tracks])
+            | BuildDataset(str(tmp_path / "own"), genres=GENRES, root=str(corpus / "genres"), chunks_per_track=4)
+        )
+    shards = (
+        {name: one for name, one in digests(tmp_path / place).items() if "tfrecord" in name} for place in ("own", "command")
+    )
+    own, command = shards
+    assert own == command
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.randoms())
+def test_statistics_are_the_same_in_any_order(sizes: list[int], random: Random) -> None:
+    spec = PRESETS["schindler"]
+    rng = np.random.default_rng(0)
+    packed = []
+    for size in sizes:
+        statistics = LogMelStatistics(spec)
+        if size:
+            statistics.add(rng.normal(-5, 3, (size, *spec.shape)).astype(np.float32))
+        packed.append(Sums.of(statistics).pack())
+    add = AddSums()
+    whole = add.merge_accumulators([add.create_accumulator(), *packed])
+    random.shuffle(packed)
+    parts = [add.add_input(add.create_accumulator(), one) for one in packed]
+    assert add.extract_output(add.merge_accumulators(parts)) == whole
+    assert Sums.unpack(whole).statistics(spec).n_records == sum(sizes)
+
+
+def listening(processes: set[int]) -> list[str]:
+    """Addresses in the kernel's tables at which one of the processes takes connections, not from this machine alone."""
+    inodes = set()
+    for process in processes:
+        try:
+            links = [os.readlink(f"/proc/{process}/fd/{name}") for name in os.listdir(f"/proc/{process}/fd")]
+        except OSError:  # it has just ended
+            continue
+        inodes |= {found[1] for link in links if (found := re.fullmatch(r"socket:\[(\d+)\]", link))}
+    addresses = []
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                addresses.append(fields[1])
+    return [address for address in addresses if not address.startswith("0100007F:")]
+
+
+def descendants(process: int) -> set[int]:
+    children = {int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()}
+    return {process}.union(*(descendants(child) for child in children))
+
+
+def test_nothing_listens_on_the_network(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    corpus = write_corpus(n_tracks=6, seconds=20.0)
+    command: list[str | Path] = [sys.executable, "run_pipeline.py", "--input", corpus, "--output", tmp_path / "out"]
+    process = subprocess.Popen([*command, "--workers", "2"], cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = 0
+    found: set[str] = set()
+    while process.poll() is None:
+        running = descendants(process.pid)
+        most = max(most, len(running))
+        found |= set(listening(running))
+        time.sleep(0.02)
+    assert process.returncode == 0
+    assert most >= 3, "two processes besides the command's own"
+    assert found == set()
+
+
+@pytest.mark.parametrize("runner", ["DirectRunner", "FlinkRunner", "PrismRunner", "DataflowRunner"])
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--sed", "did you mean --seed?"),
+        ("--flink_mastr=x", "did you mean --flink_master?"),
+        ("--zzz", "stands behind --"),
+    ],
+)
+def test_unknown_options_are_refused_on_every_runner(runner: str, option: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"unrecognized arguments: {option}")) as caught:
+        Runner(BuildOptions(input="in", output="out", runner=runner, beam_args=(option,), own_options=("--seed",)))
+    assert hint in str(caught.value)
+
+
+def test_what_a_runner_alone_knows_stands_behind_dashes() -> None:
+    options = BuildOptions(input="in", output="out", runner="FlinkRunner", beam_args=("--flink_master=here", "--", "--zzz=1"))
+    assert Runner(options).beam_args == ("--flink_master=here", "--zzz=1")
+
+
+def test_the_local_runner_waits() -> None:
+    with pytest.raises(UsageError, match="--no-wait is for runners that go on without this program"):
+        Runner(BuildOptions(input="in", output="out", no_wait=True))
+
+
+def test_what_is_used_of_beam_that_is_not_public() -> None:
+    """Tells when a new version of Beam has changed it."""
+    known, unknown, names = known_options(["--direct_num_workers=3", "--nothing=1"])
+    assert (known.direct_num_workers, known.direct_running_mode) == (3, "in_memory")
+    assert unknown == ["--nothing=1"]
+    assert {"--flink_master", "--project", "--s3_endpoint_url"} <= set(names)
