@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from beam_pipeline.write.output_folder import STAGING
 from tests.helpers import digests
 from tests.runners.processes import Process
 
@@ -54,10 +55,21 @@ class Run(Process):
         return float(found[1])
 
     def contents(self) -> dict[str, str]:
-        """SHA-256 of each file of the dataset but the stored features, and its fingerprint."""
+        """SHA-256 of each file of the dataset but the stored features, and its fingerprint.
+
+        What a run that nobody waited for leaves in the staging folder is none of it.
+        """
         manifest = json.loads((self.dataset / "dataset.json").read_text(encoding="utf-8"))
-        files = {name: digest for name, digest in digests(self.dataset).items() if not name.startswith("features/")}
+        files = {name: digest for name, digest in digests(self.dataset).items() if not name.startswith(("features/", STAGING))}
         return files | {"fingerprint": manifest["fingerprint"]}
+
+    def is_published(self) -> bool:
+        """Whether there is a dataset."""
+        return (self.dataset / "dataset.json").exists()
+
+    def decodes(self) -> bool:
+        """Whether features of a first track were kept."""
+        return any(self.dataset.glob("features/*/*.features"))
 
     def shard_files(self) -> list[Path]:
         """Whole and half shards, wherever in the output folder."""
