@@ -21,14 +21,13 @@ from beam_pipeline.runners.local import Workspace
 from beam_pipeline.runners.progress import progress_of, tracks_by_process
 from beam_pipeline.splits.schemes import SplitAssignment, assign_splits
 from beam_pipeline.track import Track
-from beam_pipeline.transform import BuildDataset
+from beam_pipeline.transform import LEFT_OUT, BuildDataset
 from beam_pipeline.write.output_folder import FEATURES, check_output, staging_folder
 from beam_pipeline.write.publish import REFUSED, BuildError, RejectedError
 from tfrecords.augmentation import records_per_track
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest
 
 _SHARD_BYTES = 64 * 2**20
-_LEFT_OUT = "split scheme"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,8 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
         unused = _unused(options.output)
         return BuildResult(
             manifest=Manifest.from_json(storage.read(storage.join(options.output, MANIFEST_FILE)).decode()),
-            rejected=tuple(track for track in unused if track["kind"] != _LEFT_OUT),
-            left_out=tuple(track for track in unused if track["kind"] == _LEFT_OUT),
+            rejected=tuple(track for track in unused if track["kind"] != LEFT_OUT),
+            left_out=tuple(track for track in unused if track["kind"] == LEFT_OUT),
             notes=notes,
             counters={counter.key.metric.name: counter.result for counter in result.metrics().query()["counters"]},
             tracks_by_process=tracks_by_process(progress) if progress else {},
@@ -195,4 +194,4 @@ def _refusal(staging: str, output: str) -> BuildError | None:
         return None
     if not refusal["is_rejected"]:
         return BuildError(refusal["message"])
-    return RejectedError(refusal["message"], [track for track in _unused(output) if track["kind"] != _LEFT_OUT])
+    return RejectedError(refusal["message"], [track for track in _unused(output) if track["kind"] != LEFT_OUT])

@@ -22,6 +22,9 @@ from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import PRESETS
 
+# The kind, among tracks that are not used, of those that the split scheme leaves out.
+LEFT_OUT = "split scheme"
+
 
 @beam.typehints.with_input_types(Track)
 class BuildDataset(beam.PTransform):
@@ -166,5 +169,5 @@ def _split_and_genre(track: Track) -> tuple[str | None, str]:
 def _left_out(track: Track) -> list[tuple[str, str]]:
     if track.split is not None:
         return []
-    content: dict[str, Any] = track.described() | {"kind": "split scheme", "reason": track.left_out}
+    content: dict[str, Any] = track.described() | {"kind": LEFT_OUT, "reason": track.left_out}
     return [(track.track_id, json.dumps({"left_out": content}))]
