@@ -73,7 +73,9 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes of the DirectRunner")
     parser.add_argument("--overwrite", action="store_true", help="replace the dataset that is in the output folder")
     parser.add_argument(
-        "--features", metavar="DIR", help="keep the tracks' features here, for other datasets too; without it OUTPUT/features"
+        "--features",
+        metavar="DIR",
+        help="keep the tracks' features here, for other datasets too; without it OUTPUT/features, and none behind a URL",
     )
     parser.add_argument("--no-features", dest="keep_features", action="store_false", help="keep no features for the next run")
     parser.add_argument("--max-rejected", type=_max_rejected, default="1%", help="tracks that may be left out: 5, or 2%% of them")

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from beam_pipeline.options import BuildOptions
+    from beam_pipeline.plan import Plan
     from beam_pipeline.run import build_dataset
     from beam_pipeline.track import Track
     from beam_pipeline.transform import BuildDataset
 
-__all__ = ["BuildDataset", "BuildOptions", "Track", "build_dataset"]
-_MODULES = {"BuildDataset": "transform", "BuildOptions": "options", "Track": "track", "build_dataset": "run"}
+__all__ = ["BuildDataset", "BuildOptions", "Plan", "Track", "build_dataset"]
+_MODULES = {"BuildDataset": "transform", "BuildOptions": "options", "Plan": "plan", "Track": "track", "build_dataset": "run"}
 
 
 def __getattr__(name: str) -> Any:

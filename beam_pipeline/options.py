@@ -52,7 +52,8 @@ class BuildOptions:
         workers: Worker processes of the local runner.
         overwrite: Whether a dataset in `output` is replaced, once the new one is whole.
         keep_features: Whether the features of the tracks are kept, for the next run.
-        features: Folder that they are kept in; None for one in the output folder, which holds those of its dataset alone.
+        features: Folder that they are kept in; None for one in the output folder, which holds those of its dataset alone. Behind
+            a URL they are kept only where this names a folder.
         max_rejected: How many tracks may be left out before the run fails.
         runner: Name of the Beam runner.
         no_wait: Whether the run goes on without this process, on a runner that can.

@@ -1,66 +1,89 @@
 """What a run is to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_pipeline import storage
 from beam_pipeline.extract.features import FeatureStore
 from beam_pipeline.options import MaxRejected
-from tfrecords.augmentation import Augmentation, augmentation_of
+from tfrecords.augmentation import AUGMENTATIONS, Augmentation, augmentation_of
 from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.log_mel_spec import PRESETS, LogMelSpec
 from tfrecords.schema import Record
 from tfrecords.stable_hash import shard_index
+
+# The folder in the output folder in which runs stage what they write.
+STAGING = ".beam-pipeline-staging"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run's numbers and places; sent to every worker.
+    """A dataset's numbers and places, before the tracks are seen; sent to every worker.
 
     Attributes:
-        root: Folder that the tracks' paths are relative to.
-        output: Folder of the dataset.
-        staging: Folder for what the run writes before it is published.
-        corpus: The corpus' name, and whether it is synthetic.
-        genres: In the order of their labels.
-        preset: Name of the front end.
-        spec: The front end.
-        split_scheme: What decided the splits.
-        test_fraction: Share of a genre's tracks in the test split; None where no share was asked for.
+        output: Folder of the dataset, a path or a URL that all workers can write to.
+        genres: All that tracks may be of, in alphabetical order, which is that of the labels.
+        root: Folder that the tracks' paths are relative to, a path or a URL.
+        preset: Name of the front end, a key of PRESETS.
+        chunks_per_track: How many chunks are drawn of each track.
+        augment: Name of what is drawn of each train track besides, a key of AUGMENTATIONS; None for nothing.
+        seed: Of chunk draw and record order.
+        n_shards: Number of shards by split; it names all splits.
+        max_rejected: How many tracks may be unusable before the run fails.
+        corpus: The corpus' name, and whether it is synthetic; None names it after the output folder.
+        split_scheme: What decided the splits, for `dataset.json`.
+        test_fraction: Likewise the share of a genre's tracks that was asked for in the test split; None for none.
         validation_fraction: Likewise of the others in the validation split.
-        seed: Of chunk draw and record order, and of the splits.
-        chunks_per_track: How many chunks to draw of each track.
-        augmentation: What to draw of each train track besides; None for nothing.
-        n_shards: Number of shards by split.
-        max_rejected: How many tracks may be left out.
-        features: Folder of the features that are kept; None where none are.
+        features: Folder that the tracks' features are kept in, for the next run; None to keep none.
         prunes_features: Whether those of other tracks are removed from that folder in the end.
         handover: Folder on a disk that all workers share. Features lie there for the next stage, and only references to them are
             shuffled; None for workers that share none, where the log-mels are.
-        progress: Folder on this machine in which each process that extracts has a file that grows by a byte a track; None for
+        progress: Folder on a disk likewise in which each process that extracts has a file that grows by a byte a track; None for
             none.
+        staging: Folder for what is written before the dataset is published, on the output's filesystem; by default one in it.
+        n_processes: Processes of its own among which a worker shares its work.
+        beam_args: Beam's options for those, in which an object store's address may be.
     """
 
-    root: str
     output: str
-    staging: str
-    corpus: CorpusInfo
     genres: tuple[str, ...]
-    preset: str
-    spec: LogMelSpec
-    split_scheme: str
+    root: str = ""
+    preset: str = "paper"
+    chunks_per_track: int = 15
+    augment: str | None = None
+    seed: int = 0
+    n_shards: Mapping[str, int] = field(default_factory=lambda: {"train": 1, "test": 1})
+    max_rejected: MaxRejected = field(default_factory=MaxRejected)
+    corpus: CorpusInfo | None = None
+    split_scheme: str = "own"
     test_fraction: float | None = None
     validation_fraction: float | None = None
-    seed: int = 0
-    chunks_per_track: int
-    augmentation: Augmentation | None = None
-    n_shards: dict[str, int]
-    max_rejected: MaxRejected = field(default_factory=MaxRejected)
     features: str | None = None
     prunes_features: bool = False
     handover: str | None = None
     progress: str | None = None
+    staging: str = ""
+    n_processes: int = 1
+    beam_args: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Gives a plan without one a staging folder of its own."""
+        if not self.staging:
+            object.__setattr__(self, "staging", storage.join(self.output, STAGING, uuid4().hex))
+
+    @property
+    def spec(self) -> LogMelSpec:
+        """The front end."""
+        return PRESETS[self.preset]
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What is drawn of each train track besides."""
+        return AUGMENTATIONS[self.augment] if self.augment is not None else None
 
     def shard_key(self, split: str, order: bytes) -> str:
         """The shard of the record whose place in its split is `order`, as `shard_keys` names it."""

@@ -16,6 +16,7 @@ from beam_pipeline import storage
 from beam_pipeline.corpora.catalogue import read_catalogue
 from beam_pipeline.corpora.index import Corpus, index_corpus
 from beam_pipeline.options import BuildOptions
+from beam_pipeline.plan import Plan
 from beam_pipeline.runners.choice import Runner
 from beam_pipeline.runners.local import Workspace
 from beam_pipeline.runners.progress import progress_of, tracks_by_process
@@ -25,6 +26,7 @@ from beam_pipeline.transform import LEFT_OUT, BuildDataset
 from beam_pipeline.write.output_folder import FEATURES, check_output, staging_folder
 from beam_pipeline.write.publish import REFUSED, BuildError, RejectedError
 from tfrecords.augmentation import records_per_track
+from tfrecords.errors import UsageError
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest
 
 _SHARD_BYTES = 64 * 2**20
@@ -66,6 +68,7 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
     """
     runner = Runner(options)
     storage.set_options(runner.beam_args)
+    features = _features_folder(options)
     for path in filter(None, (options.input, options.tracks, options.output, options.features)):
         storage.check_url(path)
     corpus = read_catalogue(options.tracks, root=options.input) if options.tracks else index_corpus(options.input)
@@ -77,7 +80,6 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
         validation_fraction=options.validation_fraction,
     )
     check_output(options.output, overwrite=options.overwrite)
-    features = storage.absolute(options.features or storage.join(options.output, FEATURES)) if options.keep_features else None
     with (
         staging_folder(options.output, stays=options.no_wait) as staging,
         runner.workspace(staging, features=features) as workspace,
@@ -86,7 +88,7 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
         storage.make_folder(work)
         track_list = storage.join(staging, "tracks.txt")
         storage.write(track_list, (json.dumps(track).encode() + b"\n" for track in _tracks(corpus, assignment)), synced=False)
-        transform = _transform(options, corpus, assignment, staging=work, features=features, workspace=workspace, runner=runner)
+        plan = _plan(options, corpus, assignment, staging=work, features=features, workspace=workspace, runner=runner)
         n_tracks, notes = len(assignment.tracks), assignment.notes
         del corpus, assignment  # of a million tracks they take a gigabyte, and the run may take hours
         pipeline = runner.pipeline()
@@ -94,7 +96,7 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
             pipeline
             | "Name the list of tracks" >> beam.Create([track_list])
             | "Read the list of tracks" >> beam.FlatMap(_read_tracks)
-            | "Build the dataset" >> transform
+            | "Build the dataset" >> BuildDataset(plan)
         )
         progress = Path(workspace.progress) if workspace.progress else None
         with progress_of(progress, n_tracks=n_tracks) if progress else nullcontext():
@@ -115,6 +117,19 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
         )
 
 
+def _features_folder(options: BuildOptions) -> str | None:
+    """Where the features are kept; None where none are.
+
+    An object store has no folders: whatever lists the output's objects would list all that lie below it, one for each track.
+    """
+    folder = options.features or (None if storage.is_remote(options.output) else storage.join(options.output, FEATURES))
+    if folder is None or not options.keep_features:
+        return None
+    if storage.is_remote(folder) and f"{folder}/".startswith(f"{options.output.rstrip('/')}/"):
+        raise UsageError(f"--features {folder} lies in the output; behind a URL it must lie beside it")
+    return storage.absolute(folder)
+
+
 def _tracks(corpus: Corpus, assignment: SplitAssignment) -> Iterator[Track]:
     """All tracks, each with its split or why it has none."""
     for track in assignment.tracks:
@@ -124,7 +139,7 @@ def _tracks(corpus: Corpus, assignment: SplitAssignment) -> Iterator[Track]:
             yield track._replace(left_out=assignment.left_out[track.track_id])
 
 
-def _transform(
+def _plan(
     options: BuildOptions,
     corpus: Corpus,
     assignment: SplitAssignment,
@@ -133,17 +148,17 @@ def _transform(
     features: str | None,
     workspace: Workspace,
     runner: Runner,
-) -> BuildDataset:
+) -> Plan:
     n_tracks = Counter(assignment.split_of[track.track_id] for track in assignment.tracks)
-    return BuildDataset(
-        storage.absolute(options.output),
+    return Plan(
+        output=storage.absolute(options.output),
         genres=corpus.genres,
         root=storage.absolute(corpus.root),
         preset=options.preset,
         chunks_per_track=options.chunks_per_track,
         augment=options.augment,
         seed=options.seed,
-        num_shards={
+        n_shards={
             split: options.num_shards or _n_shards(options, split, n_tracks=n_tracks[split]) for split in assignment.splits
         },
         max_rejected=options.max_rejected,

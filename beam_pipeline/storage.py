@@ -8,8 +8,9 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from beam_pipeline.storage_errors import StorageError, persistently
@@ -27,6 +28,17 @@ def set_options(arguments: Sequence[str]) -> None:
     FileSystems.set_options(PipelineOptions(list(arguments)))
 
 
+@cache
+def _filesystems() -> Any:
+    """Beam's own, with a client of S3's that is shared; a process that meets no URL does without both."""
+    from apache_beam.io.filesystems import FileSystems
+
+    from beam_pipeline.beam_internals import share_s3_clients
+
+    share_s3_clients()
+    return FileSystems
+
+
 def is_remote(path: str) -> bool:
     """Whether a path is a URL rather than a path on this machine."""
     return "://" in path
@@ -40,12 +52,10 @@ def check_url(path: str) -> None:
     """
     if not is_remote(path):
         return
-    from apache_beam.io.filesystems import FileSystems
-
     if set(path) & set("*?[]"):
         raise UsageError(f"{path}: a URL may hold none of * ? [ ]")
     try:
-        FileSystems.get_filesystem(path)
+        _filesystems().get_filesystem(path)
     except (ValueError, OSError) as error:
         extra = {"gs": "gcp", "s3": "aws"}.get(path.split("://")[0])
         hint = f"install apache-beam[{extra}]" if extra else "expected a path, or a URL such as gs:// or s3://"
@@ -103,9 +113,8 @@ def open_file(path: str) -> BinaryIO:
     if not is_remote(path):
         return Path(path).open("rb")
     from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
 
-    file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    file: BinaryIO = _filesystems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     return file
 
 
@@ -125,9 +134,8 @@ def new_file(path: str) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
             return
         from apache_beam.io.filesystem import CompressionTypes
-        from apache_beam.io.filesystems import FileSystems
 
-        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        with _filesystems().create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             yield file
     except OSError as error:
         raise StorageError(path, error) from error
@@ -189,16 +197,17 @@ def make_folder(path: str) -> None:
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """Paths of the files below a folder, relative to it, in no particular order; none if it is missing."""
+    """Paths of the files below a folder, relative to it, in no particular order; none if it is missing.
+
+    Objects that consoles and other tools put in an object store for a folder are no files: their names end with a slash.
+    """
     if not is_remote(folder):
         for parent, _, names in os.walk(folder):
             yield from (str(Path(parent, name).relative_to(folder)) for name in names)
         return
-    from apache_beam.io.filesystems import FileSystems
-
     prefix = f"{folder.rstrip('/')}/"
-    for result in FileSystems.match([f"{prefix}**"]):
-        yield from (metadata.path.removeprefix(prefix) for metadata in result.metadata_list)
+    for result in _filesystems().match([f"{prefix}**"]):
+        yield from (one.path.removeprefix(prefix) for one in result.metadata_list if not one.path.endswith("/"))
 
 
 def names_in(folder: str) -> set[str]:
@@ -228,11 +237,9 @@ def move(folder: str, names: Sequence[str], *, target: str, new_names: Sequence[
                 Path(old).replace(new)
             _sync_folder(Path(target))
             return
-        from apache_beam.io.filesystems import FileSystems
-
         for first in range(0, len(pairs), _BATCH):
             olds, news = zip(*pairs[first : first + _BATCH], strict=True)
-            FileSystems.rename(list(olds), list(news))
+            _filesystems().rename(list(olds), list(news))
     except OSError as error:
         raise StorageError(target, error) from error
 
@@ -249,10 +256,8 @@ def remove(folder: str, names: Iterable[str]) -> None:
             for path in paths:
                 Path(path).unlink(missing_ok=True)
             return
-        from apache_beam.io.filesystems import FileSystems
-
         for first in range(0, len(paths), _BATCH):
-            FileSystems.delete(paths[first : first + _BATCH])
+            _filesystems().delete(paths[first : first + _BATCH])
     except OSError as error:
         raise StorageError(folder, error) from error
 

@@ -64,17 +64,21 @@ def synthetic_track(genre: str, number: int, *, seconds: float) -> NDArray[np.fl
     return background
 
 
+def write_tracks(folder: Path, *, n_tracks: int, seconds: float = 3.0) -> None:
+    """Writes a folder for each of three genres with so many tracks, 16-bit WAV."""
+    for genre in GENRES:
+        (folder / genre).mkdir(parents=True)
+        for number in range(n_tracks):
+            path = folder / genre / f"{genre}.{number:05d}.wav"
+            soundfile.write(path, synthetic_track(genre, number, seconds=seconds), SAMPLE_RATE, subtype="PCM_16")
+
+
 @pytest.fixture
 def write_corpus(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes a corpus of short tracks: `n_tracks` of each of three genres, 16-bit WAV."""
+    """A function that writes a corpus of short tracks."""
 
     def write(name: str = "corpus", *, n_tracks: int = 4, seconds: float = 3.0, parent: str = "genres") -> Path:
-        for genre in GENRES:
-            folder = tmp_path / name / parent / genre
-            folder.mkdir(parents=True)
-            for number in range(n_tracks):
-                path = folder / f"{genre}.{number:05d}.wav"
-                soundfile.write(path, synthetic_track(genre, number, seconds=seconds), SAMPLE_RATE, subtype="PCM_16")
+        write_tracks(tmp_path / name / parent, n_tracks=n_tracks, seconds=seconds)
         return tmp_path / name
 
     return write
@@ -91,12 +95,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
-    for genre in GENRES:
-        (folder / genre).mkdir()
-        for number in range(6):
-            soundfile.write(
-                folder / genre / f"{genre}.{number:05d}.wav", synthetic_track(genre, number, seconds=4.0), SAMPLE_RATE
-            )
+    write_tracks(folder, n_tracks=6, seconds=4.0)
     return folder
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from beam_pipeline.write.output_folder import STAGING
+from beam_pipeline.plan import STAGING
 from tests.helpers import WriteCorpus, build, digests
 from tests.object_store import BUCKET, objects, run
 from tfrecords.manifest import read_dataset
@@ -19,16 +19,20 @@ def test_the_same_bytes_from_and_to_an_object_store(
     for path in corpus.rglob("*.wav"):
         bucket.upload_file(str(path), BUCKET, f"in/{path.relative_to(corpus).as_posix()}")
     bucket.put_object(Bucket=BUCKET, Key="in/Data/genres_original/hum/bad.wav", Body=b"no audio")
+    for folder in ("in/", "in/Data/genres_original/hum/", "out/", f"out/{STAGING}/"):
+        bucket.put_object(Bucket=BUCKET, Key=folder)  # as consoles do
     for place in ("in/readme.txt", "in/Data/other/x.wav", "in/Data/genres_original/hum/.hidden.wav"):
         bucket.put_object(Bucket=BUCKET, Key=place, Body=b"not indexed")
-    common = ("--workers", "2")
+    common = ("--workers", "2", "--features", f"s3://{BUCKET}/features")
     assert run(endpoint, "--input", f"s3://{BUCKET}/in/", "--output", f"s3://{BUCKET}/out", *common) == 0
     assert "hum/bad.wav: does not decode" in capsys.readouterr().out
     (corpus / "Data" / "genres_original" / "hum" / "bad.wav").write_bytes(b"no audio")
     corpus.rename(tmp_path / "in")
-    build(tmp_path / "in", tmp_path / "here", workers=1)
+    build(tmp_path / "in", tmp_path / "here", workers=1, keep_features=False)
     downloaded = tmp_path / "downloaded"
     for name, data in objects(bucket, "out/").items():
+        if name.endswith("/") or not name:
+            continue
         (downloaded / name).parent.mkdir(parents=True, exist_ok=True)
         (downloaded / name).write_bytes(data)
     assert read_dataset(downloaded)
@@ -37,11 +41,11 @@ def test_the_same_bytes_from_and_to_an_object_store(
     # A dataset that is there is not replaced unasked; asked for, it leaves nothing of the old one, and decodes nothing.
     assert run(endpoint, "--input", f"s3://{BUCKET}/in", "--output", f"s3://{BUCKET}/out", *common) == 2
     assert "exists; use --overwrite" in capsys.readouterr().err
-    again = ("--overwrite", "--num-shards", "2", "--workers", "1")
+    again = (*common, "--overwrite", "--num-shards", "2", "--workers", "1")
     assert run(endpoint, "--input", f"s3://{BUCKET}/in", "--output", f"s3://{BUCKET}/out", *again) == 0
     assert "0 track(s) computed, 6 taken from an earlier run" in capsys.readouterr().out
-    names = {name for name in objects(bucket, "out/") if not name.startswith("features/")}
-    assert sorted(re.sub("-[0-9a-f]{8}(?=[-.])", "-#", name) for name in names if STAGING not in name) == [
+    names = {name for name in objects(bucket, "out/") if name and STAGING not in name}
+    assert sorted(re.sub("-[0-9a-f]{8}(?=[-.])", "-#", name) for name in names) == [
         "dataset.json",
         "rejected.jsonl",
         *(f"test-#-0000{number}-of-00002.tfrecord" for number in (0, 1)),
@@ -57,6 +61,7 @@ def test_the_same_bytes_from_and_to_an_object_store(
         ("--input", "s3://tracks/[in]", "a URL may hold none of"),
         ("--output", "ftp://tracks/out", "expected a path, or a URL such as gs:// or s3://"),
         ("--features", "ftp://tracks/out", "expected a path, or a URL such as gs:// or s3://"),
+        ("--output", "s3://tracks/out --features s3://tracks/out/features", "behind a URL it must lie beside it"),
     ],
 )
 def test_urls_that_cannot_be_used(
@@ -70,7 +75,7 @@ def test_urls_that_cannot_be_used(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = {"--input": str(write_corpus()), "--output": str(tmp_path / "out")} | {option: url}
-    assert run(endpoint, *(word for pair in options.items() for word in pair), "--workers", "1") == 2
+    assert run(endpoint, *(word for pair in options.items() for word in " ".join(pair).split()), "--workers", "1") == 2
     error = capsys.readouterr().err
     assert error.startswith("run_pipeline.py: ")
     assert message in error

@@ -13,7 +13,7 @@ import pytest
 from beam_pipeline.storage_errors import StorageError
 from beam_pipeline.write.output_folder import check_output, staging_folder
 from beam_pipeline.write.publish import BuildError, PublishDataset
-from tests.conftest import GENRES
+from tests.conftest import GENRES, write_tracks
 from tests.cut_off import DISK_CALLS, Injector, die, in_child
 from tests.helpers import WriteCorpus, build
 from tfrecords.errors import UsageError
@@ -67,13 +67,16 @@ def stop_before_publishing(monkeypatch: pytest.MonkeyPatch, start: Callable[[], 
     assert "reported" in saved
 
 
-@pytest.fixture
-def waiting(write_corpus: WriteCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
-    corpus, output, copy = write_corpus(n_tracks=2), tmp_path / "out", tmp_path / "saved"
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Waiting:
+    folder = tmp_path_factory.mktemp("waiting")
+    corpus, output, copy = folder / "corpus", folder / "out", folder / "saved"
+    write_tracks(corpus / "genres", n_tracks=2)
     old = build(corpus, output, num_shards=2).manifest.fingerprint
-    new = build(corpus, tmp_path / "other", num_shards=3, seed=1).manifest.fingerprint
+    new = build(corpus, folder / "other", num_shards=3, seed=1).manifest.fingerprint
     saved: dict[str, Any] = {"keep": lambda: shutil.copytree(output, copy)}
-    stop_before_publishing(monkeypatch, lambda: build(corpus, output, num_shards=3, seed=1, overwrite=True), saved)
+    with pytest.MonkeyPatch.context() as patched:
+        stop_before_publishing(patched, lambda: build(corpus, output, num_shards=3, seed=1, overwrite=True), saved)
     return Waiting(output, copy, saved["publisher"], saved["reported"], old=old, new=new)
 
 

@@ -9,8 +9,8 @@ import botocore.client
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from beam_pipeline.plan import STAGING
 from beam_pipeline.storage_errors import StorageError
-from beam_pipeline.write.output_folder import STAGING
 from tests.cut_off import Injector, die, in_child
 from tests.helpers import WriteCorpus
 from tests.object_store import BUCKET, objects, run

@@ -188,7 +188,7 @@ def test_statistics_are_numpys(preset: str, axis: int | tuple[int, ...] | None) 
         parts[number % 2].add(log_mel[np.newaxis])
     merged = LogMelStatistics(spec)
     for part in parts:
-        merged.merge(LogMelStatistics.from_dict(json.loads(json.dumps(part.to_dict())), spec=spec))
+        merged.merge(LogMelStatistics.unpack(part.pack(), spec=spec))
     summary, exact = merged.summary(), log_mels.astype(np.float64)
     assert merged.n_records == 30
     assert summary["mean"] == pytest.approx(exact.mean(), abs=1e-9)

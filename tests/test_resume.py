@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +21,70 @@ from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
 from tests.test_training_errors import altered
 from tfrecords.manifest import read_dataset
 
-# A process that ends itself by SIGKILL at the n-th call of a function, before it or within it.
+# Copies of a process that has imported TensorFlow, and not begun to use it, for its threads would be missing in a copy. Each ends
+# itself by SIGKILL at the n-th call of a function, before it or within it. A line of JSON says what and when, one how it ended.
 KILLED = """
-import importlib, os, signal, sys
+import importlib, json, os, signal, sys
+os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
+import keras, tensorflow
 import train
-from keras_model.quiet import load_tensorflow
 
-load_tensorflow()
-(module, path), n_calls, when = sys.argv[1].split(":"), int(sys.argv[2]), sys.argv[3]
-*owners, name = path.split(".")
-owner = importlib.import_module(module)
-for attribute in owners:
-    owner = getattr(owner, attribute)
-function, calls = getattr(owner, name), []
+def dying(function, n_calls, when):
+    calls = []
+    def call(*arguments, **options):
+        calls.append(None)
+        if len(calls) == n_calls:
+            if when == "after":
+                function(*arguments, **options)
+            if when == "half":
+                arguments[1].write_bytes(b"half of a file")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return call
 
-def dying(*arguments, **options):
-    calls.append(None)
-    if len(calls) == n_calls:
-        if when == "after":
-            function(*arguments, **options)
-        if when == "half":
-            arguments[1].write_bytes(b"half of a file")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(*arguments, **options)
+def run(function, n_calls, when, arguments):
+    module, path = function.split(":")
+    *owners, name = path.split(".")
+    owner = importlib.import_module(module)
+    for attribute in owners:
+        owner = getattr(owner, attribute)
+    setattr(owner, name, dying(getattr(owner, name), n_calls, when))
+    sys.exit(train.main(arguments))
 
-setattr(owner, name, dying)
-sys.exit(train.main(sys.argv[4:]))
+for line in sys.stdin:
+    process = os.fork()
+    if not process:
+        os.dup2(2, 1)
+        run(*json.loads(line))
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 
 
-def kill_at(function: str, n_calls: int, when: str, *arguments: str | Path) -> None:
-    command: list[str | Path] = [sys.executable, "-c", KILLED, function, str(n_calls), when, *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+class Killed:
+    """Trainings that are killed."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", KILLED], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def at(self, function: str, n_calls: int, when: str, *arguments: str | Path) -> None:
+        """Trains until a call of a function."""
+        told, answers = self._process.stdin, self._process.stdout
+        assert told is not None
+        assert answers is not None
+        print(json.dumps([function, n_calls, when, [str(argument) for argument in arguments]]), file=told, flush=True)
+        assert answers.readline() == f"{-signal.SIGKILL}\n"
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def killed() -> Iterator[Killed]:
+    trainings = Killed()
+    yield trainings
+    trainings.end()
 
 
 def assert_same_run(folder: Path, run: Path) -> None:
@@ -68,22 +100,22 @@ def assert_same_run(folder: Path, run: Path) -> None:
 
 
 def test_a_run_that_is_killed_everywhere_ends_as_if_nothing_had_been(
-    dataset: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    killed: Killed, dataset: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At its start, in steps, between and within the files of a backup, and in all that comes after the training."""
     folder = tmp_path / "run"
     fresh: list[str | Path] = [*OPTIONS, "--data", dataset, "--output", folder, "--epochs", str(EPOCHS)]
-    kill_at("keras_model.run:RunRecord.write", 1, "before", *fresh)
+    killed.at("keras_model.run:RunRecord.write", 1, "before", *fresh)
     assert list(folder.iterdir()) == []
-    kill_at("keras_model.run:RunRecord.write", 1, "after", *fresh)  # the folder can be used by a fresh run
+    killed.at("keras_model.run:RunRecord.write", 1, "after", *fresh)  # the folder can be used by a fresh run
     resume: list[str | Path] = ["--resume", folder]
-    kill_at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 8, "after", *resume)  # in the third epoch
-    kill_at("keras:Model.save_weights", 1, "half", *resume)
-    kill_at("keras_model.training.backup:write_whole", 1, "before", *resume)  # the weights are there, and not their epoch
-    kill_at("keras_model.training.backup:write_whole", 1, "after", *resume)
-    kill_at("keras_model.training.epoch_log:HistoryFile.on_epoch_end", 2, "after", *resume)
-    kill_at("keras_model.run:write_whole", 2, "before", *resume)  # after model.keras, before metrics.json
-    kill_at("keras_model.serving.served_model:ServedModel.save", 1, "after", *resume)
+    killed.at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 8, "after", *resume)  # in the third epoch
+    killed.at("keras:Model.save_weights", 1, "half", *resume)
+    killed.at("keras_model.training.backup:write_whole", 1, "before", *resume)  # the weights are there, and not their epoch
+    killed.at("keras_model.training.backup:write_whole", 1, "after", *resume)
+    killed.at("keras_model.training.epoch_log:HistoryFile.on_epoch_end", 2, "after", *resume)
+    killed.at("keras_model.run:write_whole", 2, "before", *resume)  # after model.keras, before metrics.json
+    killed.at("keras_model.serving.served_model:ServedModel.save", 1, "after", *resume)
     (left,) = (folder / "export" / "genres").iterdir()
     assert left.name.startswith(".export-")
 
@@ -95,13 +127,15 @@ def test_a_run_that_is_killed_everywhere_ends_as_if_nothing_had_been(
     assert f"{folder} is finished: {EPOCHS} epochs." in capsys.readouterr().out
 
 
-def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(dataset: Path, tmp_path: Path) -> None:
+def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(killed: Killed, dataset: Path, tmp_path: Path) -> None:
     every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
     rate = ("--learning-rate-warmup", "4", "--learning-rate-decay", "cosine")
     options = [*OPTIONS, *every, *rate, "--data", str(dataset), "--epochs", "3", "--no-export"]
     options += ["--convolution", "fused"]
     assert train.main([*options, "--output", str(tmp_path / "whole")]) == 0
-    kill_at("keras_model.training.epoch_log:EpochLines.on_train_batch_end", 5, "after", *options, "--output", tmp_path / "parts")
+    killed.at(
+        "keras_model.training.epoch_log:EpochLines.on_train_batch_end", 5, "after", *options, "--output", tmp_path / "parts"
+    )
     assert train.main(["--resume", str(tmp_path / "parts")]) == 0
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 

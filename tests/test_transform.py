@@ -12,27 +12,27 @@ from random import Random
 import apache_beam as beam
 import numpy as np
 import pytest
+from apache_beam.io.aws.s3io import S3IO
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_pipeline import BuildDataset, Track
+from beam_pipeline import BuildDataset, Plan, Track
+from beam_pipeline.beam_internals import known_options, share_s3_clients
 from beam_pipeline.options import BuildOptions, MaxRejected
-from beam_pipeline.runners.beam_internals import known_options
 from beam_pipeline.runners.choice import Runner
-from beam_pipeline.write.sums import AddSums, Sums
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, records_of, tracks_of
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import read_dataset
-from tfrecords.statistics import LogMelStatistics
+from tfrecords.statistics import LogMelStatistics, merged
 from tfrecords.verification.dataset_check import DatasetCheck
 
 
 def test_in_another_programs_pipeline(write_corpus: WriteCorpus, tmp_path: Path) -> None:
-    """The example of docs/pipeline.md: tracks from anywhere, and what was rejected goes on in the pipeline."""
+    """The example of docs/runners.md: tracks from anywhere, and what was rejected goes on in the pipeline."""
     corpus = write_corpus()
     (corpus / "genres" / "hum" / "hum.00009.wav").write_bytes(b"no audio")
     with test_pipeline.TestPipeline() as pipeline:
@@ -43,7 +43,9 @@ def test_in_another_programs_pipeline(write_corpus: WriteCorpus, tmp_path: Path)
         built = (
             pipeline
             | beam.Create(tracks)
-            | BuildDataset(str(tmp_path / "mine"), genres=GENRES, chunks_per_track=4, max_rejected=MaxRejected(tracks=1))
+            | BuildDataset(
+                Plan(output=str(tmp_path / "mine"), genres=GENRES, chunks_per_track=4, max_rejected=MaxRejected(tracks=1))
+            )
         )
         reasons = built["rejected"] | beam.Map(lambda line: json.loads(line)["rejected"]["track_id"])
         assert_that(reasons, equal_to(["hum.00009"]), label="rejected")
@@ -63,7 +65,7 @@ def test_it_writes_what_the_command_writes(write_corpus: WriteCorpus, tmp_path: 
         _ = (
             pipeline
             | beam.Create([track._replace(split=split_of[track.track_id]) for track in tracks])
-            | BuildDataset(str(tmp_path / "own"), genres=GENRES, root=str(corpus / "genres"), chunks_per_track=4)
+            | BuildDataset(Plan(output=str(tmp_path / "own"), genres=GENRES, root=str(corpus / "genres"), chunks_per_track=4))
         )
     shards = (
         {name: one for name, one in digests(tmp_path / place).items() if "tfrecord" in name} for place in ("own", "command")
@@ -81,13 +83,13 @@ def test_statistics_are_the_same_in_any_order(sizes: list[int], random: Random) 
         statistics = LogMelStatistics(spec)
         if size:
             statistics.add(rng.normal(-5, 3, (size, *spec.shape)).astype(np.float32))
-        packed.append(Sums.of(statistics).pack())
-    add = AddSums()
-    whole = add.merge_accumulators([add.create_accumulator(), *packed])
+        packed.append(statistics.pack())
+    whole = merged(packed)
     random.shuffle(packed)
-    parts = [add.add_input(add.create_accumulator(), one) for one in packed]
-    assert add.extract_output(add.merge_accumulators(parts)) == whole
-    assert Sums.unpack(whole).statistics(spec).n_records == sum(sizes)
+    middle = random.randint(1, len(packed))
+    parts = [merged(part) for part in (packed[:middle], packed[middle:]) if part]
+    assert merged(parts) == whole
+    assert LogMelStatistics.unpack(whole, spec=spec).n_records == sum(sizes)
 
 
 def listening(processes: set[int]) -> list[str]:
@@ -160,3 +162,11 @@ def test_what_is_used_of_beam_that_is_not_public() -> None:
     assert (known.direct_num_workers, known.direct_running_mode) == (3, "in_memory")
     assert unknown == ["--nothing=1"]
     assert {"--flink_master", "--project", "--s3_endpoint_url"} <= set(names)
+
+
+def test_one_client_of_s3_is_shared() -> None:
+    share_s3_clients()
+    settings = {"s3_endpoint_url": "http://127.0.0.1:1", "s3_region_name": "us-east-1", "s3_secret_access_key": "x"}
+    one, two, other = (S3IO(options=settings | {"s3_access_key_id": key}) for key in ("a", "a", "b"))
+    assert one.client is not two.client, "Beam keeps where it reads in these"
+    assert one.client.client is two.client.client is not other.client.client

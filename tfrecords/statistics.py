@@ -1,6 +1,7 @@
-"""Statistics of log-mels, gathered shard by shard and merged in shard order, so that they do not depend on the runner."""
+"""Statistics of log-mels, gathered shard by shard, that do not depend on the runner."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,13 +13,19 @@ from tfrecords.log_mel_spec import LogMelSpec
 STD_FLOOR = 0.01
 
 
+# Adding up floats rounds, and so depends on the order. Whole multiples of a unit add up exactly in any; two units, as a sum of a
+# million tracks needs some 90 bits: up to 2^47 in the coarse one, and what that leaves over in the fine one.
+_UNITS = (2.0**-16, 2.0**-48)
+_HEAD = struct.Struct("<qdd")
+
+
 class LogMelStatistics:
     """Sums and extremes of log-mels: per pixel where the spec standardizes per pixel, else per mel band.
 
+    The same blocks of log-mels give the same sums, to the last bit, in whatever order and places they are added up.
+
     Attributes:
         n_records: How many log-mels were added.
-        total: Sums, (n_mels, n_frames) or (n_mels, 1) float64.
-        squares: Sums of squares, of the same shape.
         minimum: Smallest value, infinity where nothing was added.
         maximum: Largest value, minus infinity where nothing was added.
     """
@@ -27,47 +34,51 @@ class LogMelStatistics:
         self._spec = spec
         self.n_records = 0
         cells = spec.shape if spec.standardization == "per_pixel" else (spec.n_mels, 1)
-        self.total: NDArray[np.float64] = np.zeros(cells)
-        self.squares: NDArray[np.float64] = np.zeros(cells)
+        # Of the sums, then of the sums of squares, the multiples of either unit.
+        self._multiples: NDArray[np.int64] = np.zeros((2, 2, *cells), dtype="<i8")
         self.minimum = np.inf
         self.maximum = -np.inf
 
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """Sums, (n_mels, n_frames) or (n_mels, 1)."""
+        return _sums(self._multiples[0])
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        """Sums of squares, of the same shape."""
+        return _sums(self._multiples[1])
+
     def add(self, log_mels: NDArray[np.float32]) -> None:
-        """Adds log-mels (n, n_mels, n_frames); a block of some dozens costs half of one by one."""
+        """Adds a block of log-mels (n, n_mels, n_frames); one of some dozens costs half of one by one."""
         values = log_mels.astype(np.float64)
-        axes = 0 if self.total.shape == log_mels.shape[1:] else (0, 2)
+        cells = self._multiples.shape[2:]
+        axes = 0 if cells == log_mels.shape[1:] else (0, 2)
         self.n_records += len(log_mels)
-        self.total += values.sum(axis=axes).reshape(self.total.shape)
+        self._multiples[0] += _multiples(values.sum(axis=axes).reshape(cells))
         np.multiply(values, values, out=values)
-        self.squares += values.sum(axis=axes).reshape(self.total.shape)
+        self._multiples[1] += _multiples(values.sum(axis=axes).reshape(cells))
         self.minimum = min(self.minimum, float(log_mels.min()))
         self.maximum = max(self.maximum, float(log_mels.max()))
 
     def merge(self, other: Self) -> None:
         """Adds what `other` gathered with the same spec."""
         self.n_records += other.n_records
-        self.total += other.total
-        self.squares += other.squares
+        self._multiples += other._multiples
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The sums as plain numbers; `from_dict` reads them back exactly."""
-        return {
-            "n_records": self.n_records,
-            "total": self.total.tolist(),
-            "squares": self.squares.tolist(),
-            "extremes": [self.minimum, self.maximum] if self.n_records else [],
-        }
+    def pack(self) -> bytes:
+        """What `unpack` reads, and `merged` adds up."""
+        return _HEAD.pack(self.n_records, self.minimum, self.maximum) + self._multiples.tobytes()
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], *, spec: LogMelSpec) -> Self:
-        """Reads what `to_dict` wrote."""
+    def unpack(cls, packed: bytes, *, spec: LogMelSpec) -> Self:
+        """Reads what `pack` wrote."""
         statistics = cls(spec)
-        statistics.n_records = values["n_records"]
-        statistics.total, statistics.squares = np.asarray(values["total"]), np.asarray(values["squares"])
-        if values["extremes"]:
-            statistics.minimum, statistics.maximum = values["extremes"]
+        statistics.n_records, statistics.minimum, statistics.maximum = _HEAD.unpack_from(packed)
+        multiples = np.frombuffer(packed, dtype="<i8", offset=_HEAD.size)
+        statistics._multiples = multiples.reshape(statistics._multiples.shape).copy()
         return statistics
 
     def summary(self) -> dict[str, Any]:
@@ -95,6 +106,25 @@ class LogMelStatistics:
         count = self.n_records * values_per_record
         mean = total / count
         return mean, np.sqrt(np.maximum(squares / count - mean * mean, 0.0))
+
+
+def merged(packed: Iterable[bytes]) -> bytes:
+    """Adds up statistics of one spec, one at least, as `LogMelStatistics.pack` gives them: an associative function for Beam."""
+    parts = list(packed)
+    n_records, minima, maxima = zip(*map(_HEAD.unpack_from, parts), strict=True)
+    multiples = sum(np.frombuffer(part, dtype="<i8", offset=_HEAD.size) for part in parts)
+    return _HEAD.pack(sum(n_records), min(minima), max(maxima)) + np.asarray(multiples).tobytes()
+
+
+def _multiples(sums: NDArray[np.float64]) -> NDArray[np.int64]:
+    coarse, fine = _UNITS
+    many = np.rint(sums / coarse)
+    return np.stack([many, np.rint((sums - many * coarse) / fine)]).astype("<i8")
+
+
+def _sums(multiples: NDArray[np.int64]) -> NDArray[np.float64]:
+    coarse, fine = _UNITS
+    return multiples[0] * coarse + multiples[1] * fine
 
 
 def band_standardization(summary: Mapping[str, Any]) -> dict[str, Any]:

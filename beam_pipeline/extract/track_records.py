@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,19 +31,19 @@ class Extracted(NamedTuple):
     """What became of a track.
 
     Attributes:
+        track_id: Of the track.
         report: A line of JSON: what the run notes of the track, or why it cannot be used.
         is_rejected: Whether it cannot.
         records: Its records, each with the shard that it goes to: serialised with the frames that were computed, or a line that
             refers to them.
         counts: What was done, for Beam's counters.
-        process: The process that did it.
     """
 
+    track_id: str
     report: str
     is_rejected: bool
     records: list[tuple[str, bytes]]
     counts: dict[str, int]
-    process: int
 
 
 class _Drawn(NamedTuple):
@@ -110,7 +111,10 @@ class TrackExtractor:
             counts["tracks_read"] += 1
             counts["chunks_made"] += len(records)
             report = self._report(track, drawn)
-        return Extracted(json.dumps(report), rejected, records, dict(counts), os.getpid())
+        if self._plan.progress:
+            with Path(self._plan.progress, str(os.getpid())).open("ab") as file:
+                file.write(b".")
+        return Extracted(track.track_id, json.dumps(report), rejected, records, dict(counts))
 
     def _drawn(self, track: Track, counts: Counter[str]) -> list[_Drawn]:
         """Reads a track; draws what its split asks for."""

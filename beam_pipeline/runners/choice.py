@@ -11,8 +11,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
+from beam_pipeline.beam_internals import known_options
 from beam_pipeline.options import BuildOptions
-from beam_pipeline.runners.beam_internals import known_options
 from beam_pipeline.runners.local import Workspace, local_workspace, run_watched
 from beam_pipeline.write.publish import BuildError
 from tfrecords.errors import UsageError

@@ -10,12 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from beam_pipeline import storage
+from beam_pipeline.plan import STAGING
 from beam_pipeline.write.locked_folder import LOCK, locked_folder
 from tfrecords.errors import UsageError
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, may_be_left, may_be_replaced
 
 FEATURES = "features"
-STAGING = ".beam-pipeline-staging"
 _OWN_NAMES = (MANIFEST_FILE, REJECTED_FILE, STAGING, FEATURES)
 
 

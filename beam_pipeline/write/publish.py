@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from pathlib import PurePosixPath
 from typing import Any
 
 import apache_beam as beam
@@ -14,9 +15,9 @@ from beam_pipeline import storage
 from beam_pipeline.extract.features import PACKAGE
 from beam_pipeline.plan import Plan
 from beam_pipeline.write.output_folder import put_in_place
-from beam_pipeline.write.sums import Sums
 from beam_pipeline.write.track_lists import read_lists
 from tfrecords.augmentation import records_per_track
+from tfrecords.corpus import CorpusInfo
 from tfrecords.leakage import LeakFinder, first_leaks
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary, shard_file, tracks_file
 from tfrecords.statistics import LogMelStatistics
@@ -123,7 +124,7 @@ def _gathered(plan: Plan, reported: Iterable[tuple[str, bytes]]) -> _Report:
             report.n_tracks_in[split, genre] = number
         else:
             split = kind.removeprefix(f"{SUMS}/")
-            report.statistics[split] = Sums.unpack(content).statistics(plan.spec)
+            report.statistics[split] = LogMelStatistics.unpack(content, spec=plan.spec)
     report.shards.sort(key=itemgetter("key"))
     report.lists.sort()
     return report
@@ -193,7 +194,7 @@ def _manifest(plan: Plan, report: _Report, *, tracks_sha256: str) -> Manifest:
     content = hashlib.sha256("".join((tracks_sha256, *(shard["sha256"] for shard in report.shards))).encode()).hexdigest()
     (libraries,) = report.libraries.values() or ({},)
     return Manifest(
-        corpus=plan.corpus,
+        corpus=plan.corpus or CorpusInfo(name=PurePosixPath(plan.output).name),
         preset=plan.preset,
         spec=plan.spec,
         split_scheme=plan.split_scheme,

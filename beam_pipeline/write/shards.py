@@ -25,16 +25,14 @@ class WrittenShard(NamedTuple):
     """A shard that lies in the staging folder.
 
     Attributes:
-        key: Its name while it is made.
         split: Its split.
-        report: A line of JSON: key, staged file, number of records, size, SHA-256.
-        statistics: Of its log-mels.
+        report: A line of JSON: its name while it is made, staged file, number of records, size, SHA-256.
+        statistics: Of its log-mels, packed.
     """
 
-    key: str
     split: str
     report: str
-    statistics: LogMelStatistics
+    statistics: bytes
 
 
 class ShardWriter:
@@ -81,7 +79,7 @@ class ShardWriter:
             "n_bytes": n_bytes,
             "sha256": digest.hexdigest(),
         }
-        return WrittenShard(key, key.partition("-")[0], json.dumps(report), statistics)
+        return WrittenShard(key.partition("-")[0], json.dumps(report), statistics.pack())
 
     def _records(self, contents: Iterable[bytes]) -> Iterator[tuple[bytes, Record]]:
         """The records in their order, each with its place."""

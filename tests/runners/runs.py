@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from beam_pipeline.write.output_folder import STAGING
+from beam_pipeline.plan import STAGING
 from tests.helpers import digests
 from tests.runners.processes import Process
 

@@ -1,0 +1,79 @@
+"""Beam's side of the work: it is handed to a worker's processes, and what comes back is counted and parted."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from beam_pipeline.extract.track_records import Extracted
+from beam_pipeline.plan import Plan
+from beam_pipeline.processes import ProcessMap
+
+NAMESPACE = "pipeline"
+# References to so many records cross to the next stage as one element.
+_PACKED = 2000
+
+
+class Call(beam.DoFn):
+    """Elements to what a function makes of each, in the worker's processes."""
+
+    def __init__(self, function: Callable[[Any], Any], plan: Plan, *, n_at_once: int = 1) -> None:
+        """Takes a function that can be sent to other processes.
+
+        Args:
+            function: Of an element.
+            plan: Says how many processes a worker has.
+            n_at_once: Elements that are sent to a process together.
+        """
+        self._function, self._plan, self._n_at_once = function, plan, n_at_once
+
+    def setup(self) -> None:
+        """Prepares this worker."""
+        plan = self._plan
+        self._map = ProcessMap(self._function, n_processes=plan.n_processes, n_at_once=self._n_at_once, beam_args=plan.beam_args)
+
+    def process(self, element: Any) -> Iterator[Any]:
+        """Takes an element, and yields what has become of it and of earlier ones."""
+        return self._map.add(element)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Yields the rest."""
+        return map(_in_global_window, self._map.finish())
+
+
+class PackReferences(beam.DoFn):
+    """Extracted tracks, whose records are lines, to (shard, lines of many tracks)."""
+
+    def start_bundle(self) -> None:
+        """Begins to gather."""
+        self._lines: defaultdict[str, list[bytes]] = defaultdict(list)
+
+    def process(self, extracted: Extracted) -> Iterator[tuple[str, bytes]]:
+        """Takes a track's lines, and yields those of shards that have many."""
+        for shard, line in extracted.records:
+            lines = self._lines[shard]
+            lines.append(line)
+            if len(lines) == _PACKED:
+                yield shard, b"".join(lines)
+                lines.clear()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Yields the rest."""
+        for shard, lines in self._lines.items():
+            yield _in_global_window((shard, b"".join(lines)))
+
+
+def counted(extracted: Extracted) -> Extracted:
+    """Adds to Beam's counters what was done for a track."""
+    for name, amount in extracted.counts.items():
+        Metrics.counter(NAMESPACE, name).inc(amount)
+    return extracted
+
+
+def _in_global_window(value: Any) -> WindowedValue:
+    window = GlobalWindow()
+    return WindowedValue(value, window.max_timestamp(), [window])
