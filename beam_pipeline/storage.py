@@ -64,7 +64,9 @@ def check_url(path: str) -> None:
 
 def join(folder: str, *names: str) -> str:
     """A path below a folder."""
-    return "/".join((folder.rstrip("/"), *filter(None, names))) if is_remote(folder) else str(Path(folder, *names))
+    return (
+        "/".join((folder.rstrip("/"), *filter(None, names))) if is_remote(folder) else os.path.join(folder, *filter(None, names))
+    )
 
 
 def resolve(path: str, *, root: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from beam_pipeline.extract.chunks import TooShortError, draw_chunks
 from beam_pipeline.plan import Plan
 from tfrecords.log_mel_spec import PRESETS
-from tfrecords.stable_hash import stable_hash
+from tfrecords.stable_hash import chunk_rank, record_order, stable_hash
 
 SPEC = PRESETS["paper"]
 
@@ -52,6 +52,13 @@ def test_a_track_one_sample_too_short_is_refused() -> None:
 def test_hash_does_not_change() -> None:
     """Published datasets depend on it."""
     assert stable_hash("split", 0, "blues.00000") == hashlib.sha256(b'["split", 0, "blues.00000"]').digest()
+
+
+@given(st.integers(), st.text(), st.integers(0), st.sampled_from(["", "stretch-0.2"]))
+def test_hashes_of_chunks_are_of_all_that_says_which(seed: int, track_id: str, index: int, deformation: str) -> None:
+    key = [seed, track_id, *([deformation] if deformation else []), index]
+    assert record_order(seed, track_id, index, deformation) == stable_hash("order", *key)
+    assert chunk_rank(seed, track_id, index, deformation) == stable_hash("chunk", *key)
 
 
 @given(st.integers(1, 12), st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=50))
