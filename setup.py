@@ -14,6 +14,8 @@ TRAIN = [
     "grpcio>=1.66,<2",
     "matplotlib>=3.9,<4",
     "jinja2>=3.1,<4",
+    "requests>=2.32,<3",
+    "urllib3>=2,<3",
 ]
 FORMATS = [
     "ai-edge-litert>=2,<3",
@@ -52,15 +54,14 @@ setup(
         "apache-beam>=2.77,<2.78",
         "blake3>=1,<2",
         "google-crc32c>=1.5,<2",
+        "huggingface-hub>=2,<3",
         "librosa>=0.11,<0.12",
         "numpy>=2.1,<3",
         "protobuf>=5,<8",
-        "requests>=2.32,<3",
         "scipy>=1.14,<1.18",
         "soundfile>=0.13,<0.15",
         "soxr>=0.5,<2",
         "tqdm>=4.66,<5",
-        "urllib3>=2,<3",
     ],
     extras_require={
         "train": TRAIN,

@@ -3,149 +3,153 @@
 import argparse
 import hashlib
 import re
+import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
-from beam_pipeline.corpora.archive import ArchiveError, extract_tar_gz
-from beam_pipeline.corpora.free_space import require_space
-from beam_pipeline.corpora.gtzan_archive import (
-    ARCHIVE,
-    GENRES,
-    GTZAN,
-    PUBLISHED,
-    URL,
-    WORK,
-    Fingerprint,
-    n_files_present,
-    work_folder,
-    write_record,
-)
-from beam_pipeline.corpora.partial_file import discard
-from beam_pipeline.corpora.resumable import DownloadError, download
-from tfrecords.command import python_command
-from tfrecords.errors import UsageError
+from beam_pipeline.corpora.gtzan_archive import ARCHIVE, GENRES, GTZAN, MD5, WORK, extract_genres
+from beam_pipeline.write.locked_folder import LOCK, locked_folder
+from tfrecords.command import CommandParser, exit_status, folder, python_command
+from tfrecords.errors import FailedError, UsageError
+
+REPOSITORY, FILE = "marsyas/gtzan", f"data/{ARCHIVE}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DownloadOptions:
-    """What to download.
-
-    Attributes:
-        output: Folder in which the folder `genres` is made.
-        url: Address of a .tar.gz with the folder `genres`.
-        expected: What the archive must be like; None takes any.
-        keep_archive: Whether the archive stays in `output`.
-    """
-
-    output: Path = GTZAN
-    url: str = URL
-    expected: Fingerprint | None = PUBLISHED
-    keep_archive: bool = False
-
-
-def parse_options(arguments: Sequence[str]) -> DownloadOptions:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="python -m beam_pipeline.download",
         description="Downloads GTZAN (1.2 GB), checks and extracts it. Interrupted, it goes on where it stopped when run again.",
+        epilog=f"It comes from {REPOSITORY} on the Hugging Face Hub, or on a mirror that HF_ENDPOINT names.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--output", type=Path, default=GTZAN, help="folder in which the folder genres/ is made")
-    parser.add_argument("--url", type=_http_url, default=URL, help="of genres.tar.gz")
-    parser.add_argument("--md5", type=_fingerprint, default=PUBLISHED.md5, help="the archive's MD5, or none to take any archive")
-    parser.add_argument("--keep-archive", action="store_true", help="keep genres.tar.gz beside genres/")
-    values = parser.parse_args(arguments)
-    return DownloadOptions(output=values.output, url=values.url, expected=values.md5, keep_archive=values.keep_archive)
+    parser.add_argument("--output", type=folder, default=GTZAN, help="folder in which the folder genres/ is made")
+    parser.add_argument("--archive", type=Path, help=f"a copy of {ARCHIVE} that is there already; without it OUTPUT/{ARCHIVE}")
+    parser.add_argument("--md5", type=_md5, default=MD5, help="the archive's MD5, or none to take any archive")
+    return parser
 
 
-def _http_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise argparse.ArgumentTypeError(f"must be an http or https address, got {text!r}")
-    return text
-
-
-def _fingerprint(text: str) -> Fingerprint | None:
-    md5 = text.lower()
-    if md5 == "none":
-        return None
-    if not re.fullmatch(r"[0-9a-f]{32}", md5):
+def _md5(text: str) -> str | None:
+    if not re.fullmatch(r"[0-9a-f]{32}|none", text.lower()):
         raise argparse.ArgumentTypeError(f"must be 32 hexadecimal digits or none, got {text!r}")
-    return PUBLISHED if md5 == PUBLISHED.md5 else Fingerprint(md5=md5)
+    return None if text.lower() == "none" else text.lower()
 
 
-def fetch(options: DownloadOptions) -> None:
-    """Brings `output/genres`, whole or not at all; what is there already is left as it is.
+def _fetch(output: Path, *, archive: Path | None, md5: str | None) -> None:
+    """Brings `output/genres`, whole or not at all; what is there already is left as it is."""
+    if archive and not archive.is_file():
+        raise UsageError(f"there is no file {archive}")
+    archive, genres = archive or output / ARCHIVE, output / GENRES
+    _check(output, archive)
+    was_there = _is_there(genres)
+    if not was_there or (output / WORK).exists():
+        with _work_folder(output) as work:
+            if not _is_there(genres):
+                path, source = _archive_here(archive) or _download(work)
+                try:
+                    _check_sum(path, md5)
+                    extract_genres(path, work)
+                except FailedError as error:
+                    if path.parent == work:  # else the next run would go on with it
+                        path.unlink()
+                    raise FailedError(f"{source} {error}") from error
+                (work / GENRES).replace(genres)
+    print(f"{'Nothing to do: ' if was_there else ''}{len(list(genres.glob('*/*')))} files in {genres}")
 
-    Raises:
-        UsageError: If the output folder holds something else, cannot be written to, or has no room.
-        DownloadError: If the archive cannot be had, or is another one.
-        ArchiveError: If it is damaged, or holds what it must not.
-        OSError: If a file cannot be written.
-    """
-    output, md5 = options.output, options.expected.md5 if options.expected else None
-    n_files = n_files_present(output, md5=md5)
-    if n_files is not None:
-        if (output / WORK).exists():
-            # A run died between its last two steps: leaving the folder removes it.
-            with work_folder(output):
-                pass
-        print(f"Nothing to do: {output / GENRES} is there already, with all of its {n_files} files")
+
+def _is_there(genres: Path) -> bool:
+    return genres.is_dir() and any(genres.iterdir())
+
+
+def _check(output: Path, archive: Path) -> None:
+    try:
+        others = [path.name for path in output.iterdir() if not path.name.startswith(".") and path.resolve() != archive.resolve()]
+    except FileNotFoundError:
         return
-    with work_folder(output) as work:
-        archive = _given_archive(options) or _downloaded_archive(options, work / ARCHIVE)
+    except OSError as error:
+        raise UsageError(f"the output {output} cannot be used as a folder: {error.strerror}") from error
+    if others and not (output / GENRES).is_dir():
+        raise UsageError(f"the output folder {output} holds other files ({min(others)!r}); choose another one")
+
+
+@contextmanager
+def _work_folder(output: Path) -> Iterator[Path]:
+    """The folder of what is not finished, with its lock held; in the end it keeps nothing but a download that can go on."""
+    with locked_folder(output, WORK) as work:
+        shutil.rmtree(work / GENRES, ignore_errors=True)
         try:
-            files = extract_tar_gz(archive, work, top=GENRES)
-        except ArchiveError:
-            discard(work / ARCHIVE)
+            yield work
+        finally:
+            shutil.rmtree(work / GENRES, ignore_errors=True)
+            if _is_there(output / GENRES) or [path.name for path in work.iterdir()] == [LOCK]:
+                shutil.rmtree(work)
+            # An empty folder of this name would look like a GTZAN without tracks.
+            if not any(output.iterdir()):
+                output.rmdir()
+
+
+def _archive_here(archive: Path) -> tuple[Path, str] | None:
+    """An archive on this machine and what to call it: the user's, or one that the Hub's client keeps."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for path in (archive, try_to_load_from_cache(REPOSITORY, FILE, repo_type="dataset")):
+        if isinstance(path, str | Path) and Path(path).is_file():
+            print(f"Using {path}")
+            return Path(path), str(path)
+    return None
+
+
+def _download(work: Path) -> tuple[Path, str]:
+    """The archive in the work folder, and its address.
+
+    Not by `hf_hub_download`, which since 1.18 keeps nothing of a download that was interrupted; by what that is made of.
+    """
+    # Not above: it reads its settings, HF_*, as it is imported.
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # it is, lazily
+
+    url = hf_hub_url(REPOSITORY, FILE, repo_type="dataset")
+    try:
+        about = get_hf_file_metadata(url, retry_on_errors=True)
+        if not (about.etag and about.size and about.commit_hash):
+            raise FailedError("its server does not answer like the Hub")
+        # Parts of one version alone are joined: its ETag is in the name, its commit in the address.
+        part = work / f"{quote(about.etag, safe='')}.incomplete"
+        address = hf_hub_url(REPOSITORY, FILE, repo_type="dataset", revision=about.commit_hash)
+        with part.open("ab") as file:
+            if file.tell() > about.size:
+                file.seek(file.truncate(0))
+            done, size = file.tell(), about.size
+            http_get(address, file, resume_size=done, expected_size=size, headers=build_hf_headers(), displayed_filename=ARCHIVE)
+    except Exception as error:  # The transport below the client has errors of its own, and the client changes transports.
+        if isinstance(error, OSError) and error.errno:  # the disk's
             raise
-        write_record(work / GENRES, url=options.url, md5=md5, files=files)
-        if options.keep_archive and archive == work / ARCHIVE:
-            archive.replace(output / ARCHIVE)
-        (work / GENRES).replace(output / GENRES)
-    print(f"{len(files)} files in {output / GENRES}")
+        raise FailedError(f"{url} cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from error
+    return part, url
 
 
-def _given_archive(options: DownloadOptions) -> Path | None:
-    """An archive that lies in the output folder: kept by an earlier run, or put there by hand."""
-    archive = options.output / ARCHIVE
-    if not archive.exists():
-        return None
-    if options.expected is None:
-        raise UsageError(f"{archive} is in the way: without --md5 nothing tells whether it is what {options.url} holds")
-    if problem := _difference(archive, options.expected):
-        raise UsageError(f"{archive} {problem}; remove it, and run this again")
-    print(f"Using {archive}")
-    return archive
-
-
-def _downloaded_archive(options: DownloadOptions, archive: Path) -> Path:
-    n_bytes = options.expected.n_bytes if options.expected else None
-    if n_bytes:
-        # The tracks take at least as much once more.
-        done = archive.stat().st_size if archive.exists() else 0
-        require_space(archive.parent, 2 * n_bytes - done)
-    download(options.url, archive, n_bytes=n_bytes, checked=options.expected is not None)
-    if options.expected and (problem := _difference(archive, options.expected)):
-        discard(archive)
-        raise DownloadError(f"what {options.url} holds {problem}; it was removed, and the next run begins anew")
-    return archive
-
-
-def _difference(archive: Path, expected: Fingerprint) -> str | None:
-    """How a file differs from what is expected, as the end of a sentence; None where it does not."""
-    n_bytes = archive.stat().st_size
-    if expected.n_bytes not in (None, n_bytes):
-        return f"has {n_bytes} bytes, expected {expected.n_bytes}"
+def _check_sum(archive: Path, expected: str | None) -> None:
     with archive.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return None if md5 == expected.md5 else f"has the MD5 {md5}, expected {expected.md5}"
+    if expected not in (None, md5):
+        raise FailedError(f"has the MD5 {md5}, expected {expected}")
+
+
+def _main(arguments: Sequence[str]) -> int:
+    values = _parser().parse_args(arguments)
+    try:
+        _fetch(values.output, archive=values.archive, md5=values.md5)
+    except OSError as error:
+        if error.filename or isinstance(error, BrokenPipeError):
+            raise
+        raise FailedError(f"{values.output}: {error.strerror or error}") from error  # a full disk, of which Python has no name
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("interrupted; run it again to go on") from error
+    print(f"Next: {python_command('run_pipeline.py', *(() if values.output == GTZAN else ('--input', values.output)))}")
+    return 0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -155,24 +159,7 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0, 1 for a download that failed or an archive that is not what was expected, 2 for an output or option
         that cannot be used, 130 for Ctrl-C.
     """
-    options = parse_options(arguments)
-    try:
-        fetch(options)
-    except UsageError as error:
-        print(f"download: {error}", file=sys.stderr)
-        return 2
-    except (DownloadError, ArchiveError) as error:
-        print(f"download: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"download: {error.filename or options.output}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ndownload: interrupted; run it again to go on", file=sys.stderr)
-        return 130
-    source = () if options.output == GTZAN else ("--input", options.output)
-    print(f"Next: {python_command('run_pipeline.py', *source)}")
-    return 0
+    return exit_status("download", lambda: _main(arguments))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_hash_does_not_change() -> None:
 
 @given(st.integers(), st.text(), st.integers(0), st.sampled_from(["", "stretch-0.2"]))
 def test_hashes_of_chunks_are_of_all_that_says_which(seed: int, track_id: str, index: int, deformation: str) -> None:
-    key = [seed, track_id, *([deformation] if deformation else []), index]
+    key: list[str | int] = [seed, track_id, *([deformation] if deformation else []), index]
     assert record_order(seed, track_id, index, deformation) == stable_hash("order", *key)
     assert chunk_rank(seed, track_id, index, deformation) == stable_hash("chunk", *key)
 

@@ -76,8 +76,8 @@ def test_only_the_pipeline_imports_beam() -> None:
         ),
         ("beam_pipeline.extract.track_records, beam_pipeline.extract.deform", ("librosa", "numba", "tensorflow")),
         ("keras_model.summary", ("tensorflow", "keras", "apache_beam", "matplotlib", "jinja2")),
-        ("run_pipeline", ("apache_beam", "tensorflow", "requests")),
-        ("beam_pipeline.download", ("apache_beam", "tensorflow", "librosa", "numpy")),
+        ("run_pipeline", ("apache_beam", "tensorflow", "requests", "huggingface_hub")),
+        ("beam_pipeline.download", ("apache_beam", "tensorflow", "librosa", "numpy", "huggingface_hub")),
         ("tfrecords.verify, tfrecords.show", ("apache_beam", "jinja2", "matplotlib", "tensorflow")),
     ],
 )

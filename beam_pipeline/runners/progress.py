@@ -37,32 +37,8 @@ class _Screen:
 
 def progress_bar(title: str, *, n_tracks: int) -> "tqdm[None]":
     """A bar with tracks done, tracks in all, tracks per second and the time left; rarely drawn where it goes to a file."""
-    return tqdm(total=n_tracks, desc=title, unit="track", file=_Screen(), dynamic_ncols=True, mininterval=_draw_seconds())
-
-
-def byte_bar(title: str, *, n_bytes: int | None, done: int = 0) -> "tqdm[None]":
-    """A bar with bytes done and in all, and their speed; rarely drawn where it goes to a file.
-
-    Args:
-        title: Stands before the bar.
-        n_bytes: Bytes in all, None where that is not known.
-        done: Bytes that were there before, and do not count for the speed.
-    """
-    return tqdm(
-        total=n_bytes,
-        initial=done,
-        desc=title,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        file=_Screen(),
-        dynamic_ncols=True,
-        mininterval=_draw_seconds(),
-    )
-
-
-def _draw_seconds() -> float:
-    return 0.1 if sys.stderr.isatty() else _LOG_FILE_SECONDS
+    seconds = 0.1 if sys.stderr.isatty() else _LOG_FILE_SECONDS
+    return tqdm(total=n_tracks, desc=title, unit="track", file=_Screen(), dynamic_ncols=True, mininterval=seconds)
 
 
 def tracks_by_process(progress: Path) -> dict[str, int]:
