@@ -66,9 +66,13 @@ bench-predict: $(READY)  ## Measure prediction: a track beside plain scripts, 20
 bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
 	$(RUN) -m benchmarks.demo_difficulty
 
-lock:  ## Pin requirements.lock anew from setup.py (needs uv)
-	uv pip compile setup.py --extra train --extra formats --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+LOCK := uv pip compile setup.py --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+  --custom-compile-command "make lock" --quiet
+
+lock:  ## Pin requirements.lock anew from setup.py, and what the workers' image has of it (needs uv)
+	$(LOCK) --extra train --extra formats --extra dev --universal --upgrade --output-file requirements.lock
+	$(LOCK) --extra gcp --extra aws --python-platform linux --constraint requirements.lock --upgrade \
+	  --output-file requirements-workers.lock
 
 clean:  ## Remove .venv, .runners and caches; data and runs stay
 	rm -rf $(VENV) .runners build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
