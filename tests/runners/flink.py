@@ -69,6 +69,11 @@ class Host:
         """Whether the pool can be called; Flink tells of the TaskManager."""
         return listens(self._pool_port, address=self._address)
 
+    def workers_have_begun(self) -> bool:
+        """Whether the TaskManager has heard of every worker that it has asked the pool for."""
+        asked = self.pool.output.read_text(encoding="utf-8").count("Starting worker with command")
+        return asked == self.task_manager.output.read_text(encoding="utf-8").count("Control client connected")
+
     def has_died(self) -> bool:
         """Whether one of them has ended."""
         return self.task_manager.status is not None or self.pool.status is not None
@@ -147,6 +152,14 @@ class FlinkCluster:
     def n_failures(self, job: dict[str, Any]) -> int:
         """How often a job failed, whether or not it was started anew."""
         return len(self.get(f"/jobs/{job['jid']}/exceptions")["exceptionHistory"]["entries"])
+
+    def working_host(self, job: dict[str, Any]) -> Host:
+        """A host that works for a job, and whose workers have all begun.
+
+        A pool that dies between being asked for a worker and that worker's first call has Beam's Flink runner wait for ever.
+        """
+        hosts = self.hosts_of(job)
+        return wait_until(lambda: next(filter(Host.workers_have_begun, hosts), None), "a host's workers have begun", seconds=60)
 
     def hosts_of(self, job: dict[str, Any]) -> list[Host]:
         """The hosts that work for a job, or did so in the end."""
