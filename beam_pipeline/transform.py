@@ -5,12 +5,13 @@ from functools import partial
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.pvalue import AsDict, AsList
 
 from beam_pipeline.extract.track_records import Extracted, TrackExtractor
 from beam_pipeline.plan import Plan
 from beam_pipeline.stages import Call, PackReferences, counted
 from beam_pipeline.track import Track
-from beam_pipeline.write.publish import COUNT, LIST, SHARD, SUMS, PublishDataset
+from beam_pipeline.write.publish import PublishDataset
 from beam_pipeline.write.shards import ShardWriter
 from beam_pipeline.write.track_lists import list_of, write_list
 from tfrecords.statistics import merged
@@ -81,16 +82,16 @@ class BuildDataset(beam.PTransform):
         )
         counts = used | "Name split and genre" >> beam.Map(_split_and_genre) | "Count them" >> beam.combiners.Count.PerElement()
         dataset = (
-            (
-                shards | "Shards" >> beam.Map(lambda shard: (SHARD, shard.report.encode())),
-                lists | "Lists" >> beam.Map(lambda name: (LIST, name.encode())),
-                statistics | "Statistics" >> beam.MapTuple(lambda split, sums: (f"{SUMS}/{split}", sums)),
-                counts | "Counts" >> beam.MapTuple(lambda named, number: (COUNT, json.dumps([*named, number]).encode())),
+            tracks.pipeline
+            | "Once" >> beam.Create([None])
+            | "Check and publish"
+            >> beam.ParDo(
+                PublishDataset(plan),
+                shards=AsList(shards | "Take what was written" >> beam.Map(lambda shard: shard.report)),
+                lists=AsList(lists),
+                statistics=AsDict(statistics),
+                n_tracks=AsDict(counts),
             )
-            | "All there is to say" >> beam.Flatten()
-            | "Under one key" >> beam.WithKeys(None)
-            | "Gather it" >> beam.GroupByKey()
-            | "Check and publish" >> beam.ParDo(PublishDataset(plan))
         )
         rejected = extracted | "Take what is rejected" >> beam.Filter(_is_rejected) | beam.Map(lambda track: track.report)
         return {"dataset": dataset, "rejected": rejected}

@@ -41,7 +41,8 @@ class Waiting:
 
     def publish(self) -> None:
         """Publishes, as the last step of the graph does."""
-        assert list(self._publisher.process(pickle.loads(self._reported))) == [str(self.output / "dataset.json")]  # noqa: S301
+        reported = pickle.loads(self._reported)  # noqa: S301
+        assert list(self._publisher.process(None, **reported)) == [str(self.output / "dataset.json")]
 
     def assert_whole(self) -> str:
         """Checks that there is one of the two datasets, and returns its fingerprint."""
@@ -54,8 +55,9 @@ class Waiting:
 def stop_before_publishing(monkeypatch: pytest.MonkeyPatch, start: Callable[[], object], saved: dict[str, Any]) -> None:
     """Runs a pipeline up to its last step, and keeps what that would have been given."""
 
-    def keep(publisher: PublishDataset, reported: Any) -> Iterator[str]:
-        saved["publisher"], saved["reported"] = publisher, pickle.dumps((None, list(reported[1])))
+    def keep(publisher: PublishDataset, _once: None, shards: Any, lists: Any, statistics: Any, n_tracks: Any) -> Iterator[str]:
+        reported = {"shards": shards, "lists": lists, "statistics": statistics, "n_tracks": n_tracks}
+        saved["publisher"], saved["reported"] = publisher, pickle.dumps(reported)
         saved["keep"]()
         yield ""
         raise RuntimeError("stopped")

@@ -74,7 +74,7 @@ def test_publishing_is_cut_off_at_every_request(
             bucket.put_object(Bucket=BUCKET, Key=f"out/{name}", Body=data)
 
     def publish() -> None:
-        list(saved["publisher"].process(pickle.loads(saved["reported"])))  # noqa: S301
+        list(saved["publisher"].process(None, **pickle.loads(saved["reported"])))  # noqa: S301
 
     def cut_off(injector: Injector) -> int | None:
         def work() -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import PurePosixPath
@@ -22,8 +22,6 @@ from tfrecords.leakage import LeakFinder, first_leaks
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary, shard_file, tracks_file
 from tfrecords.statistics import LogMelStatistics
 
-# What comes to the last step, by kind: what the shards' and the lists' stages say, and how many tracks went in.
-SHARD, LIST, SUMS, COUNT = "shard", "list", "sums", "count"
 _TRACKS = "tracks"
 PUBLISHED, REFUSED = "published", "refused.json"
 
@@ -46,12 +44,11 @@ class RejectedError(BuildError):
 
 @dataclass(kw_only=True)
 class _Report:
-    """What the workers reported, gathered."""
+    """What the workers reported, gathered; the latter part is read from the lists."""
 
-    n_tracks_in: dict[tuple[str, str], int] = field(default_factory=dict)
-    shards: list[dict[str, Any]] = field(default_factory=list)
-    lists: list[str] = field(default_factory=list)
-    statistics: dict[str, LogMelStatistics] = field(default_factory=dict)
+    shards: list[dict[str, Any]]
+    statistics: dict[str, LogMelStatistics]
+    n_tracks_in: Mapping[tuple[str, str], int]
     n_tracks: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
@@ -64,7 +61,7 @@ class _Report:
 
 
 class PublishDataset(beam.DoFn):
-    """All that was reported, under one key, to a published dataset; yields the path of its `dataset.json`.
+    """All that was reported, as side inputs, to a published dataset; yields the path of its `dataset.json`.
 
     An engine may call it again after a failure, or twice at a time: it does what is left to do.
     """
@@ -72,8 +69,21 @@ class PublishDataset(beam.DoFn):
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def process(self, reported: tuple[None, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
+    def process(
+        self,
+        _once: None,
+        shards: Sequence[str],
+        lists: Sequence[str],
+        statistics: Mapping[str, bytes],
+        n_tracks: Mapping[tuple[str, str], int],
+    ) -> Iterator[str]:
         """Checks and publishes.
+
+        Args:
+            shards: A line of JSON for each, as `ShardWriter` reports it.
+            lists: Names of the lists of reports in the staging folder.
+            statistics: Packed, by split.
+            n_tracks: How many tracks went in, by split and genre.
 
         Raises:
             RejectedError: If too many tracks cannot be used, or none of a genre is left.
@@ -81,18 +91,22 @@ class PublishDataset(beam.DoFn):
             StorageError: If a disk or an object store fails.
         """
         plan = self._plan
-        path = storage.join(plan.output, MANIFEST_FILE)
         if PUBLISHED not in storage.names_in(plan.staging):
+            report = _Report(
+                shards=sorted(map(json.loads, shards), key=itemgetter("key")),
+                statistics={split: LogMelStatistics.unpack(statistics[split], spec=plan.spec) for split in plan.n_shards},
+                n_tracks_in=n_tracks,
+            )
             try:
-                self._publish(reported[1])
+                self._publish(report, sorted(lists))
             except BuildError as error:
                 refusal = {"message": str(error), "is_rejected": isinstance(error, RejectedError)}
                 storage.write(storage.join(plan.staging, REFUSED), [json.dumps(refusal).encode()])
                 raise
-        yield path
+        yield storage.join(plan.output, MANIFEST_FILE)
 
-    def _publish(self, reported: Iterable[tuple[str, bytes]]) -> None:
-        plan, report = self._plan, _gathered(self._plan, reported)
+    def _publish(self, report: _Report, lists: Sequence[str]) -> None:
+        plan = self._plan
         digest = hashlib.sha256()
 
         def hashed(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -100,7 +114,7 @@ class PublishDataset(beam.DoFn):
                 digest.update(line)
                 yield line
 
-        storage.write(storage.join(plan.staging, _TRACKS), hashed(_track_lines(plan, report)))
+        storage.write(storage.join(plan.staging, _TRACKS), hashed(_track_lines(plan, report, lists)))
         _write_rejected(plan, sorted((*report.rejected, *report.left_out), key=itemgetter("track_id")))
         _check(plan, report)
         manifest = _manifest(plan, report, tracks_sha256=digest.hexdigest())
@@ -112,28 +126,10 @@ class PublishDataset(beam.DoFn):
         storage.remove(plan.staging, [name for name in storage.names_in(plan.staging) if name != PUBLISHED])
 
 
-def _gathered(plan: Plan, reported: Iterable[tuple[str, bytes]]) -> _Report:
-    report = _Report(statistics={split: LogMelStatistics(plan.spec) for split in plan.n_shards})
-    for kind, content in reported:
-        if kind == SHARD:
-            report.shards.append(json.loads(content))
-        elif kind == LIST:
-            report.lists.append(content.decode())
-        elif kind == COUNT:
-            split, genre, number = json.loads(content)
-            report.n_tracks_in[split, genre] = number
-        else:
-            split = kind.removeprefix(f"{SUMS}/")
-            report.statistics[split] = LogMelStatistics.unpack(content, spec=plan.spec)
-    report.shards.sort(key=itemgetter("key"))
-    report.lists.sort()
-    return report
-
-
-def _track_lines(plan: Plan, report: _Report) -> Iterator[bytes]:
+def _track_lines(plan: Plan, report: _Report, lists: Sequence[str]) -> Iterator[bytes]:
     """Fills the report; yields the lines of the list of tracks."""
     leak_finder = LeakFinder()
-    for one in read_lists(plan.staging, report.lists):
+    for one in read_lists(plan.staging, lists):
         if "rejected" in one:
             report.rejected.append(one["rejected"])
         elif "left_out" in one:
