@@ -107,11 +107,11 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     load_tensorflow(verbose=options.verbose)
     from keras_model.data.split_data import load_split
-    from keras_model.evaluation.on_split import evaluate_model
+    from keras_model.evaluation.accuracies import Evaluation
     from keras_model.networks.classifiers import load_model
 
     split = load_split(options.data, manifest, options.split, cache_bytes=options.cache_gib * 2**30)
-    result = evaluate_model(load_model(options.run / MODEL_FILE), split, manifest.genres).to_dict()
+    result = Evaluation.of(load_model(options.run / MODEL_FILE), split, manifest.genres).to_dict()
     if options.json:
         corpus = {"corpus": manifest.corpus.name, "synthetic": manifest.corpus.synthetic}
         print(json.dumps(corpus | {"tracks_trained_on": len(known)} | result))

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 
 def load_tensorflow(*, verbose: bool = False) -> None:
@@ -19,21 +19,15 @@ def load_tensorflow(*, verbose: bool = False) -> None:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects use
     os.environ.pop("TF_CONFIG", None)  # TensorFlow would wait for the machines that it names
-    if verbose:
-        _start()
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    with native_stderr_kept_back():
-        _start()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(keras|tensorflow)(\.|$)")
+    if not verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module=r"(keras|tensorflow)(\.|$)")
+    with nullcontext() if verbose else native_stderr_kept_back():
+        import tensorflow
 
-
-def _start() -> None:
-    import tensorflow
-
-    tensorflow.zeros(())  # the first operation starts the devices, which are announced too
+        tensorflow.zeros(())  # the first operation starts the devices, which are announced too
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import platform
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
+from tfrecords.versions import PACKAGE, versions_of
 from tfrecords.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from keras_model.data.train_and_test import TrainAndTest
     from keras_model.training.fit import TrainedModel
 
-_PACKAGES = ("gtzan-genres", "tensorflow", "keras", "numpy")
+_PACKAGES = (PACKAGE, "tensorflow", "keras", "numpy")
 
 
 def check_data(options: TrainOptions) -> Manifest:
@@ -204,18 +204,8 @@ def _metrics(options: TrainOptions, manifest: Manifest, data: "TrainAndTest", tr
         },
         "training_seconds": trained.seconds,
         "devices": trained.devices,
-        "versions": _versions(),
+        "versions": {"python": platform.python_version(), **versions_of(_PACKAGES)},
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
 
 
 def _print_result(options: TrainOptions, metrics: dict[str, Any], report: Path) -> None:

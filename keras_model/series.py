@@ -1,7 +1,6 @@
 """Several runs and their summary: one for each of some seeds, or for each fold of a cross-validation."""
 
 import dataclasses
-from collections.abc import Iterator
 
 from keras_model.options import TrainOptions
 from keras_model.run import train
@@ -26,7 +25,7 @@ def train_several(options: TrainOptions, manifest: Manifest) -> bool:
     """
     whole = RunRecord(options=options, fingerprint=manifest.fingerprint)
     whole.write()
-    parts = list(_parts(options))
+    parts = _parts(options)
     for number, part in enumerate(parts, start=1):
         name = f"fold {part.fold} of {part.folds}" if part.folds else f"seed {part.seed}"
         print(f"\nRun {number} of {len(parts)}: {name}, {part.output}", flush=True)
@@ -42,12 +41,10 @@ def train_several(options: TrainOptions, manifest: Manifest) -> bool:
     return False
 
 
-def _parts(options: TrainOptions) -> Iterator[TrainOptions]:
+def _parts(options: TrainOptions) -> list[TrainOptions]:
     """The options of each run."""
     if options.folds:
-        for fold in range(1, options.folds + 1):
-            yield dataclasses.replace(options, output=options.output / f"fold-{fold}", fold=fold)
-    else:
-        for number in range(options.runs):
-            seed = options.seed + number
-            yield dataclasses.replace(options, output=options.output / f"seed-{seed}", seed=seed, runs=1)
+        folds = range(1, options.folds + 1)
+        return [dataclasses.replace(options, output=options.output / f"fold-{fold}", fold=fold) for fold in folds]
+    seeds = range(options.seed, options.seed + options.runs)
+    return [dataclasses.replace(options, output=options.output / f"seed-{seed}", seed=seed, runs=1) for seed in seeds]

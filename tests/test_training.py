@@ -20,7 +20,7 @@ from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
 from keras_model import evaluate, predict
 from keras_model.data.split_data import load_split
-from keras_model.evaluation.on_split import evaluate_model
+from keras_model.evaluation.accuracies import Evaluation
 from keras_model.networks.classifiers import load_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY, STOCK
 from tests.waiting import end_of, wait_until
@@ -141,7 +141,7 @@ def test_two_replicas_share_ragged_batches_and_agree_with_the_saved_model(datase
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["steps_per_epoch"] == 2
     split = load_split(dataset, read_dataset(dataset), "test", cache_bytes=2**30)
-    again = evaluate_model(load_model(run / "model.keras"), split, GENRES)
+    again = Evaluation.of(load_model(run / "model.keras"), split, GENRES)
     assert again.cross_entropy == pytest.approx(metrics["final"]["cross_entropy"], rel=1e-4)
 
 
@@ -167,7 +167,7 @@ def test_the_saved_network_is_float32(dataset: Path, tmp_path: Path, precision: 
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     split = load_split(dataset, read_dataset(dataset), "test", cache_bytes=2**30)
-    assert evaluate_model(model, split, GENRES).cross_entropy == metrics["final"]["cross_entropy"]
+    assert Evaluation.of(model, split, GENRES).cross_entropy == metrics["final"]["cross_entropy"]
 
 
 def test_a_validation_split_is_used(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +194,7 @@ def test_a_validation_split_is_used(corpus: Path, tmp_path: Path, capsys: pytest
     )
     assert "on the validation split" in (run / "report.html").read_text(encoding="utf-8") or metrics["kept_epoch"] == len(losses)
     split = load_split(data, read_dataset(data), "test", cache_bytes=2**30)
-    assert evaluate_model(load_model(run / "model.keras"), split, GENRES).to_dict() == metrics["final"]
+    assert Evaluation.of(load_model(run / "model.keras"), split, GENRES).to_dict() == metrics["final"]
     # Its validation tracks have chosen it: they count as seen.
     assert evaluate.main([str(run), "--data", str(data), "--split", "validation"]) == 2
     assert "was trained on 3 of the tracks of split validation" in capsys.readouterr().err

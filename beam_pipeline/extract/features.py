@@ -9,7 +9,6 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 import numpy as np
@@ -23,11 +22,11 @@ from tfrecords.augmentation import Augmentation
 from tfrecords.framing import frame, read_records, unframe
 from tfrecords.log_mel import fill_frames
 from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.versions import PACKAGE, versions_of
 
 _SUFFIX = ".features"
 # Raised whenever the same bytes and spec give other features.
 _FRONT_END_VERSION = 1
-PACKAGE = "gtzan-genres"
 _LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
 _FRAME_BYTES = 16  # around each record: its length and two sums
 
@@ -79,12 +78,7 @@ def _log_mel(record: bytes, *, spec: LogMelSpec) -> NDArray[np.float32]:
 @cache
 def library_versions() -> dict[str, str]:
     """Versions of this code and of the libraries that decide what features are, in this process."""
-    versions = {name: version(name) for name in _LIBRARIES} | {"libsndfile": soundfile.__libsndfile_version__}
-    try:
-        versions[PACKAGE] = version(PACKAGE)
-    except PackageNotFoundError:
-        versions[PACKAGE] = "not installed"
-    return versions
+    return versions_of((*_LIBRARIES, PACKAGE)) | {"libsndfile": soundfile.__libsndfile_version__}
 
 
 class FeatureStore:

@@ -12,7 +12,6 @@ from typing import Any
 import apache_beam as beam
 
 from beam_pipeline import storage
-from beam_pipeline.extract.features import PACKAGE
 from beam_pipeline.plan import Plan
 from beam_pipeline.write.output_folder import put_in_place
 from beam_pipeline.write.track_lists import read_lists
@@ -21,6 +20,7 @@ from tfrecords.corpus import CorpusInfo
 from tfrecords.leakage import LeakFinder, first_leaks
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary, shard_file, tracks_file
 from tfrecords.statistics import LogMelStatistics
+from tfrecords.versions import PACKAGE
 
 _TRACKS = "tracks"
 PUBLISHED, REFUSED = "published", "refused.json"

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.evaluation.votes import TrackVotes, vote
 
+if TYPE_CHECKING:  # reports need neither
+    import keras
+
+    from keras_model.data.split_data import SplitData
+
+_BATCH_SIZE = 256
 _LEAST = 1e-7  # of a probability, as Keras clips it
 
 
@@ -31,6 +37,18 @@ class Evaluation:
     track_ids: list[str]
     chunk_indices: NDArray[np.int64]
     places: NDArray[np.integer]
+
+    @classmethod
+    def of(cls, model: "keras.Model", split: "SplitData", genres: tuple[str, ...]) -> Self:
+        """Runs a network over a split, on all devices that it was made for, and compares its probabilities with the truth."""
+        return cls(
+            genres=genres,
+            probabilities=np.asarray(model.predict(split.ordered_batches(batch_size=_BATCH_SIZE), verbose=0)),
+            labels=split.labels,
+            track_ids=split.track_ids,
+            chunk_indices=split.chunk_indices,
+            places=split.places,
+        )
 
     @cached_property
     def votes(self) -> TrackVotes:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_model.data.split_data import SplitData
-from keras_model.evaluation.on_split import evaluate_model
+from keras_model.evaluation.accuracies import Evaluation
 from keras_model.run_folder import TrainingError
 
 _NAMED_TRACKS = 10
@@ -105,7 +105,7 @@ class EvaluateTracks(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates."""
-        evaluation = evaluate_model(self.model, self.split, self.genres)
+        evaluation = Evaluation.of(self.model, self.split, self.genres)
         values = evaluation.accuracies | {"cross_entropy": evaluation.cross_entropy}
         if self.name == "val":
             penalty = float(sum(self.model.losses, start=keras.ops.zeros(())))

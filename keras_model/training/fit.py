@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from keras_model.data.split_data import Augment, SplitData
 from keras_model.evaluation.accuracies import Evaluation
-from keras_model.evaluation.on_split import evaluate_model
 from keras_model.networks.classifiers import build_classifier
 from keras_model.networks.fused import has_gpu, implement
 from keras_model.options import TrainOptions
@@ -173,7 +172,7 @@ def fit(
     trained.set_weights(backup.weights)
     return TrainedModel(
         model=trained,
-        evaluation=evaluate_model(trained, test, genres),
+        evaluation=Evaluation.of(trained, test, genres),
         epochs=backup.epochs,
         kept_epoch=backup.kept_epoch,
         steps_per_epoch=steps_per_epoch,

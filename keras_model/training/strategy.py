@@ -17,7 +17,5 @@ def make_strategy() -> tf.distribute.Strategy:
 
 def device_names() -> list[str]:
     """All visible GPUs, or else the CPU (several where it was divided into logical devices): "GPU:0"."""
-    for kind in ("GPU", "CPU"):
-        if devices := tf.config.list_logical_devices(kind):
-            return [f"{kind}:{index}" for index in range(len(devices))]
-    raise RuntimeError("TensorFlow sees neither a GPU nor a CPU")
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [f"{device.device_type}:{index}" for index, device in enumerate(devices)]
