@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from beam_pipeline.corpora.demo import TRACK_SECONDS
 from benchmarks.corpus import link_tracks, write_tracks
 from benchmarks.processes import Measured, measure
 from tfrecords.audio import decode_audio
@@ -53,7 +54,7 @@ class Run:
     """One run of the pipeline.
 
     Attributes:
-        n_tracks: Tracks of 30 s.
+        n_tracks: Tracks.
         workers: Worker processes.
         measured: Time and memory of its processes.
     """
@@ -74,9 +75,9 @@ def floor_seconds(paths: Sequence[Path], *, workers: int) -> float:
 
 def _bare_work(paths: Sequence[Path]) -> None:
     spec = PRESETS["paper"]
-    starts = np.arange(0, 60, 4) * spec.chunk_step
     for path in paths:
         waveform = decode_audio(path.read_bytes(), sample_rate=spec.sample_rate).waveform
+        starts = np.linspace(0, spec.n_candidate_chunks(len(waveform)) - 1, 15).astype(int) * spec.chunk_step
         log_mel(cut_chunks(waveform, starts, spec=spec), spec=spec)
 
 
@@ -125,7 +126,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     for axes in (cost, memory):
         axes.set_xscale("log")
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("tracks of 30 s")
+        axes.set_xlabel("tracks")
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=150)
@@ -142,6 +143,7 @@ def main() -> None:
     """Prints the table and draws the curve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, nargs="+", default=[100, 1000, 4000, 10_000], help="sizes of the corpus")
+    parser.add_argument("--seconds", type=float, default=TRACK_SECONDS, help="length of a track")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="worker processes")
     parser.add_argument("--output", type=Path, help="PNG of time per track and memory")
     options = parser.parse_args()
@@ -150,7 +152,7 @@ def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        paths = write_tracks(work / "all", sizes[-1], workers=options.workers)
+        paths = write_tracks(work / "all", sizes[-1], workers=options.workers, seconds=options.seconds)
         corpora = {n_tracks: link_tracks(paths[:n_tracks], work / f"corpus-{n_tracks}") for n_tracks in sizes}
         print(f"preset paper, {os.cpu_count()} cores, {options.workers} worker process(es), command to exit", flush=True)
         runs = []
