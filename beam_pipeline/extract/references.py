@@ -1,5 +1,7 @@
 """References to records: by them a shard's log-mels are found among the features that the workers have handed over."""
 
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Self
 
 
@@ -31,3 +33,13 @@ class Reference(NamedTuple):
         """Reads what `to_line` wrote, without the line's end."""
         key, position, label, candidate, deformation, track_id = line.split(" ", 5)
         return cls(key, int(position), int(label), int(candidate), deformation, track_id)
+
+
+def pack(lines: Iterable[bytes]) -> bytes:
+    """References' lines as one element of a shuffle."""
+    return zlib.compress(b"".join(lines), level=1)
+
+
+def unpack(packed: bytes) -> Iterator[Reference]:
+    """Reads what `pack` wrote."""
+    return map(Reference.from_line, zlib.decompress(packed).decode().split("\n")[:-1])

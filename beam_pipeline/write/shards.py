@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
 
 from beam_pipeline import storage
-from beam_pipeline.extract.references import Reference
+from beam_pipeline.extract.references import unpack
 from beam_pipeline.plan import Plan
 from tfrecords.augmentation import AUGMENTED_SPLIT
 from tfrecords.framing import frame
@@ -98,8 +99,7 @@ class ShardWriter:
 
     def _referenced(self, contents: Iterable[bytes], handover: str) -> Iterator[tuple[bytes, Record]]:
         stores = {draw: self._plan.store(handover, draw) for draw in self._plan.draws(AUGMENTED_SPLIT)}
-        lines = (line for content in contents for line in content.decode().split("\n") if line)
-        references = map(Reference.from_line, lines)
+        references = chain.from_iterable(map(unpack, filter(None, contents)))
         placed = [(record_order(self._plan.seed, one.track_id, one.candidate, one.deformation), one) for one in references]
         for order, one in sorted(placed, key=_order):
             store = stores[self._plan.augmentation if one.deformation else None]
