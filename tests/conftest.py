@@ -38,7 +38,7 @@ GENRES = ("hum", "noise", "ticks")
 STOCK = ("--convolution", "stock")
 # The training that several test modules look at.
 OPTIONS = ("--batchnorm", "--batch-size", "16", "--learning-rate", "3e-4", *STOCK)
-EPOCHS = 8
+EPOCHS = 6
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from beam_pipeline.storage_errors import StorageError
 from beam_pipeline.write.output_folder import check_output, staging_folder
 from beam_pipeline.write.publish import BuildError, PublishDataset
 from tests.conftest import GENRES, write_tracks
-from tests.cut_off import DISK_CALLS, Injector, die, in_child
+from tests.cut_off import DISK_CALLS, Injector, die, in_small_child
 from tests.helpers import WriteCorpus, build
 from tfrecords.errors import UsageError
 from tfrecords.manifest import read_dataset
@@ -94,7 +94,7 @@ def attempt(work: Callable[[], None], injector: Injector) -> int | None:
             return 1
         return 0
 
-    return in_child(injected)
+    return in_small_child(injected)
 
 
 def n_calls_of(work: Callable[[], None]) -> int:
@@ -108,7 +108,7 @@ def n_calls_of(work: Callable[[], None]) -> int:
         work()
         return injector.n_calls
 
-    counted.append(in_child(counting) or 0)
+    counted.append(in_small_child(counting) or 0)
     assert 0 < counted[0] < 255
     return counted[0]
 
