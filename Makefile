@@ -32,7 +32,7 @@ test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of
 	$(RUN) -m tests.runners.install
 	sh scripts/cut_off.sh $(RUN) -m pytest -m runners tests/runners
 
-test-stores: $(READY)  ## Cut a run off at every request to an object store (ten minutes)
+test-stores: $(READY)  ## Cut a run off at every request to an object store (two minutes)
 	$(RUN) -m pytest -m stores --numprocesses $(TEST_PROCESSES) tests/test_publish_to_objects.py
 
 lint: $(READY)  ## Check style and types: ruff, mypy

@@ -1,4 +1,4 @@
-"""Publishing to an object store, cut off at every request: `make test-stores`, as it takes minutes."""
+"""Publishing to an object store, cut off at every request: `make test-stores`, as it takes two minutes."""
 
 import pickle
 from collections.abc import Callable
