@@ -103,8 +103,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     from keras_model.data.train_and_test import load_train_and_test
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.epoch_log import HistoryFile
-    from keras_model.training.fit import check_prolongation, fit
-    from keras_model.training.strategy import device_names
+    from keras_model.training.fit import check_prolongation, device_names, fit
 
     if resumed is not None:
         check_prolongation(resumed.options, options)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_model.options import TrainOptions
-from keras_model.training.fit import build_model, fit
+from keras_model.training.fit import build_model, fit, make_strategy
 from tests.tiny_training import GENRES, WeightsAtEnd, noise, tiny_network
 
 # By name: records, shape, options. 128 + 50 and 64 + 1 records in batches of 64: the last one has 50, or 1.
@@ -43,7 +43,6 @@ def masks(n_replicas: int) -> list[np.ndarray]:
     import keras
 
     from keras_model.training.callbacks import SeedDropout
-    from keras_model.training.strategy import make_strategy
 
     strategy = make_strategy()
     with strategy.scope():

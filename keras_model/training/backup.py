@@ -87,7 +87,8 @@ class Backup(keras.callbacks.Callback):
             except (OSError, ValueError, KeyError) as error:
                 print(f"Backup   {path} cannot be used ({error}): looking for the one before", flush=True)
                 continue
-            model.optimizer.build(model.trainable_variables)
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
             for weights in (kept, path):
                 model.load_weights(weights.with_suffix(".weights.h5"))
                 self.weights = self.weights or model.get_weights()

@@ -1,5 +1,6 @@
 """Training: a network, compiled and fit by Keras, and what comes out of it."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_model.data.split_data import Augment, SplitData
@@ -17,7 +19,6 @@ from keras_model.options import TrainOptions
 from keras_model.training.backup import Backup
 from keras_model.training.callbacks import EvaluateTracks, NameDivergence, SeedDropout
 from keras_model.training.optimizer import build_optimizer
-from keras_model.training.strategy import device_names, make_strategy
 from tfrecords.errors import UsageError
 
 _MOST_STEPS_PER_EXECUTION = 16
@@ -129,6 +130,10 @@ def fit(
             jit_compile=_use_xla(options, strategy.num_replicas_in_sync),
             steps_per_execution=_steps_per_execution(steps_per_epoch),
         )
+        if strategy.num_replicas_in_sync == 1:  # else the first step makes these, and TensorFlow traces it a second time for that
+            model.optimizer.build(model.trainable_variables)
+            model.compute_metrics(None, *np.zeros((2, 1, len(genres)), np.float32))
+            model.reset_metrics()
     implement(model, options.convolution)
     evaluated = ("test", test) if validation is None else ("val", validation)
     all_callbacks = [
@@ -207,6 +212,22 @@ def _dtype_policy(name: str) -> Iterator[None]:
     finally:
         keras.config.set_dtype_policy(before[0])
         keras.config.set_floatx(before[1])
+
+
+@functools.cache
+def make_strategy() -> tf.distribute.Strategy:
+    """The process's one strategy: TensorFlow does not take a second one of another size.
+
+    One device has none, for a MirroredStrategy over it costs milliseconds a step (docs/training.md).
+    """
+    names = device_names()
+    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+
+
+def device_names() -> list[str]:
+    """All visible GPUs, or else the CPU (several where it was divided into logical devices): "GPU:0"."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [f"{device.device_type}:{index}" for index, device in enumerate(devices)]
 
 
 def _check_devices(options: TrainOptions, n_replicas: int, train: SplitData) -> None:
