@@ -7,16 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from random import Random
 
 import apache_beam as beam
-import numpy as np
 import pytest
 from apache_beam.io.aws.s3io import S3IO
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given
-from hypothesis import strategies as st
 
 from beam_pipeline import BuildDataset, Plan, Track
 from beam_pipeline.beam_internals import known_options, share_s3_clients
@@ -25,9 +21,7 @@ from beam_pipeline.runners.choice import Runner
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, records_of, tracks_of
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import read_dataset
-from tfrecords.statistics import LogMelStatistics, merged
 from tfrecords.verification.dataset_check import DatasetCheck
 
 
@@ -72,24 +66,6 @@ def test_it_writes_what_the_command_writes(write_corpus: WriteCorpus, tmp_path: 
     )
     own, command = shards
     assert own == command
-
-
-@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.randoms())
-def test_statistics_are_the_same_in_any_order(sizes: list[int], random: Random) -> None:
-    spec = PRESETS["schindler"]
-    rng = np.random.default_rng(0)
-    packed = []
-    for size in sizes:
-        statistics = LogMelStatistics(spec)
-        if size:
-            statistics.add(rng.normal(-5, 3, (size, *spec.shape)).astype(np.float32))
-        packed.append(statistics.pack())
-    whole = merged(packed)
-    random.shuffle(packed)
-    middle = random.randint(1, len(packed))
-    parts = [merged(part) for part in (packed[:middle], packed[middle:]) if part]
-    assert merged(parts) == whole
-    assert LogMelStatistics.unpack(whole, spec=spec).n_records == sum(sizes)
 
 
 def listening(processes: set[int]) -> list[str]:
