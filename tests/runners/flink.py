@@ -70,9 +70,11 @@ class Host:
         return listens(self._pool_port, address=self._address)
 
     def workers_have_begun(self) -> bool:
-        """Whether the TaskManager has heard of every worker that it has asked the pool for."""
+        """Whether the TaskManager has heard of every worker that it has asked the pool for, and the last one takes data."""
+        heard = self.task_manager.output.read_text(encoding="utf-8")
         asked = self.pool.output.read_text(encoding="utf-8").count("Starting worker with command")
-        return asked == self.task_manager.output.read_text(encoding="utf-8").count("Control client connected")
+        last = heard.rfind("Control client connected")
+        return asked == heard.count("Control client connected") and heard.rfind("Data client connected") > last
 
     def has_died(self) -> bool:
         """Whether one of them has ended."""
@@ -156,7 +158,8 @@ class FlinkCluster:
     def working_host(self, job: dict[str, Any]) -> Host:
         """A host that works for a job, and whose workers have all begun.
 
-        A pool that dies between being asked for a worker and that worker's first call has Beam's Flink runner wait for ever.
+        A pool that dies between being asked for a worker and that worker's first call has Beam's Flink runner wait for ever; from
+        there to the connection for its data, three minutes.
         """
         hosts = self.hosts_of(job)
         return wait_until(lambda: next(filter(Host.workers_have_begun, hosts), None), "a host's workers have begun", seconds=60)
