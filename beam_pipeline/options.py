@@ -4,9 +4,6 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tfrecords.augmentation import AUGMENTATIONS, Augmentation
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
-
 
 @dataclass(frozen=True, kw_only=True)
 class MaxRejected:
@@ -83,13 +80,3 @@ class BuildOptions:
     beam_args: tuple[str, ...] = ()
     own_options: tuple[str, ...] = ()
     verbose: bool = False
-
-    @property
-    def spec(self) -> LogMelSpec:
-        """The front end that `preset` names."""
-        return PRESETS[self.preset]
-
-    @property
-    def augmentation(self) -> Augmentation | None:
-        """What `augment` names."""
-        return AUGMENTATIONS[self.augment] if self.augment is not None else None

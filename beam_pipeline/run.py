@@ -25,8 +25,9 @@ from beam_pipeline.track import Track
 from beam_pipeline.transform import LEFT_OUT, BuildDataset
 from beam_pipeline.write.output_folder import FEATURES, check_output, staging_folder
 from beam_pipeline.write.publish import REFUSED, BuildError, RejectedError
-from tfrecords.augmentation import records_per_track
+from tfrecords.augmentation import AUGMENTATIONS, records_per_track
 from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest
 
 _SHARD_BYTES = 64 * 2**20
@@ -177,8 +178,9 @@ def _plan(
 
 
 def _n_shards(options: BuildOptions, split: str, *, n_tracks: int) -> int:
-    per_track = records_per_track(split, chunks_per_track=options.chunks_per_track, augmentation=options.augmentation)
-    return math.ceil(n_tracks * per_track * 4 * math.prod(options.spec.shape) / _SHARD_BYTES)
+    augmentation = AUGMENTATIONS[options.augment] if options.augment else None
+    per_track = records_per_track(split, chunks_per_track=options.chunks_per_track, augmentation=augmentation)
+    return math.ceil(n_tracks * per_track * 4 * math.prod(PRESETS[options.preset].shape) / _SHARD_BYTES)
 
 
 def _read_tracks(path: str) -> Iterator[Track]:

@@ -11,8 +11,6 @@ from tfrecords.log_mel_spec import LogMelSpec
 
 # Least standard deviation that a log-mel is divided by: what hardly varies in training must not be blown up when it is served.
 STD_FLOOR = 0.01
-
-
 # Adding up floats rounds, and so depends on the order. Whole multiples of a unit add up exactly in any; two units, as a sum of a
 # million tracks needs some 90 bits: up to 2^47 in the coarse one, and what that leaves over in the fine one.
 _UNITS = (2.0**-16, 2.0**-48)
