@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from beam_pipeline import storage
 from beam_pipeline.extract.features import FeatureStore
 from beam_pipeline.options import MaxRejected
+from beam_pipeline.track import Track
 from tfrecords.augmentation import AUGMENTATIONS, Augmentation, augmentation_of
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
@@ -84,6 +85,18 @@ class Plan:
     def augmentation(self) -> Augmentation | None:
         """What is drawn of each train track besides."""
         return AUGMENTATIONS[self.augment] if self.augment is not None else None
+
+    def checked(self, track: Track) -> Track:
+        """A track that goes with the plan.
+
+        Raises:
+            ValueError: If the plan does not name its genre or its split.
+        """
+        if track.split is not None and track.split not in self.n_shards:
+            raise ValueError(f"track {track.track_id!r} is of split {track.split!r}, the plan names {', '.join(self.n_shards)}")
+        if track.genre not in self.genres:
+            raise ValueError(f"track {track.track_id!r} is of genre {track.genre!r}, the plan names {', '.join(self.genres)}")
+        return track
 
     def shard_key(self, split: str, order: bytes) -> str:
         """The shard of the record whose place in its split is `order`, as `shard_keys` names it."""

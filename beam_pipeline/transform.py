@@ -44,6 +44,7 @@ class BuildDataset(beam.PTransform):
     def expand(self, tracks: Any) -> Any:
         """Builds the graph."""
         plan = self._plan
+        tracks = tracks | "Check that the plan names their genres and splits" >> beam.Map(plan.checked)
         used = tracks | "Take the tracks of the splits" >> beam.Filter(_is_used)
         extracted = (
             used

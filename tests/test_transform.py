@@ -68,6 +68,19 @@ def test_it_writes_what_the_command_writes(write_corpus: WriteCorpus, tmp_path: 
     assert own == command
 
 
+@pytest.mark.parametrize(
+    ("track", "reason"),
+    [
+        (Track("polka.1", "a.wav", "polka", split="test"), "track 'polka.1' is of genre 'polka', the plan names blues, jazz"),
+        (Track("jazz.1", "a.wav", "jazz", split="dev"), "track 'jazz.1' is of split 'dev', the plan names train, test"),
+    ],
+)
+def test_a_track_that_the_plan_does_not_go_with_is_named(track: Track, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)), test_pipeline.TestPipeline() as pipeline:
+        _ = pipeline | beam.Create([track]) | BuildDataset(Plan(output=str(tmp_path / "out"), genres=("blues", "jazz")))
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
 def listening(processes: set[int]) -> list[str]:
     """Addresses in the kernel's tables at which one of the processes takes connections, not from this machine alone."""
     inodes = set()

@@ -161,8 +161,7 @@ class FeatureStore:
         path = f"{self.folder}/{self.name(key)}"
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.lseek(descriptor, (position - self._n_chunks) * n_bytes, os.SEEK_END)
-            framed = os.read(descriptor, n_bytes)
+            framed = os.pread(descriptor, n_bytes, os.fstat(descriptor).st_size + (position - self._n_chunks) * n_bytes)
         finally:
             os.close(descriptor)
         try:
