@@ -5,24 +5,26 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from beam_pipeline.corpora.demo import N_DEMO_TRACKS, write_demo_corpus
 from beam_pipeline.corpora.gtzan_archive import GTZAN
-from beam_pipeline.options import BuildOptions, MaxRejected
+from beam_pipeline.options import BuildOptions, Duplicates, MaxRejected
 from beam_pipeline.runners.progress import progress_bar
 from beam_pipeline.splits.schemes import check_scheme
 from beam_pipeline.storage import join, parent
+from beam_pipeline.track import DUPLICATE
 from tfrecords.augmentation import AUGMENTATIONS, augmentation_of
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE
+from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE
 
 if TYPE_CHECKING:
     from beam_pipeline.run import BuildResult
@@ -63,6 +65,11 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
     )
     parser.add_argument("--chunks-per-track", type=_positive, default=15, help="chunks drawn of each track")
     parser.add_argument(
+        "--min-chunks",
+        type=_positive,
+        help="take tracks that have fewer chunks, but so many; without it those of all chunks alone",
+    )
+    parser.add_argument(
         "--augment",
         choices=sorted(AUGMENTATIONS),
         help="add chunks of each train track with other tempo and pitch; stretch-pitch: 3 chunks each of 8 deformations, "
@@ -78,6 +85,13 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
         help="keep the tracks' features here, for other datasets too; without it OUTPUT/features, and none behind a URL",
     )
     parser.add_argument("--no-features", dest="keep_features", action="store_false", help="keep no features for the next run")
+    parser.add_argument(
+        "--duplicates",
+        choices=get_args(Duplicates),
+        default="group",
+        help="tracks of equal audio: bring them to one side of the split, keep one of them, or end the run",
+    )
+    parser.add_argument("--track-timeout", type=_seconds, default=600.0, help="seconds after which a track is given up")
     parser.add_argument("--max-rejected", type=_max_rejected, default="1%", help="tracks that may be left out: 5, or 2%% of them")
     parser.add_argument("--no-wait", action="store_true", help="end once the job runs, on a runner that goes on by itself")
     parser.add_argument("-v", "--verbose", action="store_true", help="show Beam's own messages")
@@ -97,6 +111,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, got {text!r}")
+    return seconds
 
 
 def _split_scheme(text: str) -> str:
@@ -136,7 +160,9 @@ def _print_summary(options: BuildOptions, result: "BuildResult", seconds: float)
     _print_work(result.counters)
     for note in result.notes:
         print(f"Note       {note}")
-    _print_rejected(options, result.left_out, title=f"Split {manifest.split_scheme!r} leaves out")
+    _print_duplicates(options, result.duplicates)
+    unlisted = [track for track in result.left_out if track["kind"] != DUPLICATE]
+    _print_rejected(options, unlisted, title=f"Split {manifest.split_scheme!r} leaves out")
     _print_rejected(options, result.rejected)
     print(f"Dataset    {join(options.output, MANIFEST_FILE)}, fingerprint {manifest.fingerprint[:16]}")
     print(f"Next       {python_command('train.py', '--batchnorm', '--data', options.output)}")
@@ -148,7 +174,15 @@ def _print_work(counters: Mapping[str, int]) -> None:
     read = f"{count['bytes_read'] / 2**20:.1f} MiB read"
     deforming = f", deforming {count['deform_microseconds'] / 1e6:.1f} s" if "deform_microseconds" in count else ""
     print(f"Work       {read}, decoding {decoding:.1f} s{deforming}, log-mels {log_mels:.1f} s, over all processes")
-    print(f"Features   {count['tracks_decoded']} track(s) computed, {count['tracks_reused']} taken from an earlier run")
+    deformed = f", {count['tracks_deformed']} track(s) deformed" if deforming else ""
+    print(f"Features   {count['tracks_decoded']} track(s) computed, {count['tracks_reused']} taken from an earlier run{deformed}")
+
+
+def _print_duplicates(options: BuildOptions, duplicates: Sequence[dict[str, Any]]) -> None:
+    if duplicates:
+        actions = ", ".join(f"{count} {action}" for action, count in Counter(one["action"] for one in duplicates).most_common())
+        path = join(options.output, DUPLICATES_FILE)
+        print(f"Duplicates {len(duplicates)} track(s) hold the audio of others ({actions}), listed in {path}")
 
 
 def _print_rejected(options: BuildOptions, rejected: Sequence[dict[str, Any]], *, title: str = "Left out") -> None:
@@ -167,7 +201,7 @@ def _run(options: BuildOptions, folder: str | None) -> int:
     from beam_pipeline.run import build_dataset
     from beam_pipeline.runners.choice import Runner
     from beam_pipeline.storage_errors import StorageError
-    from beam_pipeline.write.publish import BuildError, RejectedError
+    from beam_pipeline.write.refusal import BuildError, RejectedError
 
     try:
         description = Runner(options).description

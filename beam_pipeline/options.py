@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
+
+Duplicates = Literal["group", "drop", "fail"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +46,14 @@ class BuildOptions:
         test_fraction: Share of a genre's tracks in the test split, for split "stratified".
         validation_fraction: Share of a genre's train tracks that become the validation split; 0 for none.
         chunks_per_track: How many chunks are drawn of each track.
+        min_chunks: A track that has fewer, but so many, gives them all; None for none but `chunks_per_track`.
         augment: Name of what is drawn of each train track besides, a key of AUGMENTATIONS; None for nothing.
         seed: Of split, chunk draw and record order.
         num_shards: Shards per split; None chooses from the size.
-        workers: Worker processes of the local runner.
+        workers: Worker processes of the local runner; with 0 this process does the work, and a file that crashes the decoder
+            crashes it.
+        track_timeout: A track at which a worker process is for so long, in seconds, is rejected.
+        duplicates: What is done with equal audio: "group", "drop" or "fail".
         overwrite: Whether a dataset in `output` is replaced, once the new one is whole.
         keep_features: Whether the features of the tracks are kept, for the next run.
         features: Folder that they are kept in; None for one in the output folder, which holds those of its dataset alone. Behind
@@ -67,10 +74,13 @@ class BuildOptions:
     test_fraction: float = 0.25
     validation_fraction: float = 0.0
     chunks_per_track: int = 15
+    min_chunks: int | None = None
     augment: str | None = None
     seed: int = 0
     num_shards: int | None = None
     workers: int = 1
+    track_timeout: float = 600.0
+    duplicates: Duplicates = "group"
     overwrite: bool = False
     keep_features: bool = True
     features: str | None = None

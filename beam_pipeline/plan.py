@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from beam_pipeline import storage
 from beam_pipeline.extract.features import FeatureStore
-from beam_pipeline.options import MaxRejected
+from beam_pipeline.options import Duplicates, MaxRejected
+from beam_pipeline.splits.computed import ComputedSplit
 from beam_pipeline.track import Track
-from tfrecords.augmentation import AUGMENTATIONS, Augmentation, augmentation_of
+from tfrecords.augmentation import AUGMENTATIONS, Augmentation
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
 from tfrecords.schema import Record
@@ -31,9 +32,13 @@ class Plan:
         root: Folder that the tracks' paths are relative to, a path or a URL.
         preset: Name of the front end, a key of PRESETS.
         chunks_per_track: How many chunks are drawn of each track.
+        min_chunks: A track that has fewer, but so many, gives them all; None for none but `chunks_per_track`.
         augment: Name of what is drawn of each train track besides, a key of AUGMENTATIONS; None for nothing.
         seed: Of chunk draw and record order.
         n_shards: Number of shards by split; it names all splits.
+        duplicates: What is done with equal audio: "group" keeps it in one split, "drop" keeps one track, "fail" ends the run.
+        computed_split: What the tracks' splits follow from, and are computed anew by where there is equal audio. None for splits
+            that were given: they stay, and "group" leaves out what repeats a track of a split that judges it.
         max_rejected: How many tracks may be unusable before the run fails.
         corpus: The corpus' name, and whether it is synthetic; None names it after the output folder.
         split_scheme: What decided the splits, for `dataset.json`.
@@ -46,7 +51,9 @@ class Plan:
         progress: Folder on a disk likewise in which each process that extracts has a file that grows by a byte a track; None for
             none.
         staging: Folder for what is written before the dataset is published, on the output's filesystem; by default one in it.
-        n_processes: Processes of its own among which a worker shares its work.
+        n_processes: Processes of its own among which a worker shares its work; 0 for none. Then a file that crashes the decoder
+            crashes the worker.
+        track_timeout: A track at which one of them is for so long, in seconds, is rejected.
         beam_args: Beam's options for those, in which an object store's address may be.
     """
 
@@ -55,9 +62,12 @@ class Plan:
     root: str = ""
     preset: str = "paper"
     chunks_per_track: int = 15
+    min_chunks: int | None = None
     augment: str | None = None
     seed: int = 0
     n_shards: Mapping[str, int] = field(default_factory=lambda: {"train": 1, "test": 1})
+    duplicates: Duplicates = "group"
+    computed_split: ComputedSplit | None = None
     max_rejected: MaxRejected = field(default_factory=MaxRejected)
     corpus: CorpusInfo | None = None
     split_scheme: str = "own"
@@ -68,7 +78,8 @@ class Plan:
     handover: str | None = None
     progress: str | None = None
     staging: str = ""
-    n_processes: int = 1
+    n_processes: int = 0
+    track_timeout: float = 600.0
     beam_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -108,11 +119,6 @@ class Plan:
 
     def _shard_key(self, split: str, index: int) -> str:
         return f"{split}-{index:05d}-of-{self.n_shards[split]:05d}"
-
-    def draws(self, split: str) -> tuple[Augmentation | None, ...]:
-        """What is drawn of each track of a split: None stands for chunks of the track as it is, an augmentation for its own."""
-        augmentation = augmentation_of(split, self.augmentation)
-        return (None, augmentation) if augmentation else (None,)
 
     def record(self, log_mel: NDArray[np.float32], track_id: str, label: int, candidate: int, deformation: str) -> Record:
         """The record of one candidate chunk, with its log-mel (n_mels, n_frames)."""

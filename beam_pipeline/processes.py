@@ -1,21 +1,26 @@
-"""Work of one Beam worker that is shared among processes of its own, for Python runs on one core at a time.
+"""Work of one Beam worker that is shared among processes of its own: Python runs on one core at a time, and decoders crash.
 
 They talk through pipes: nothing listens on a port, as the several workers of Beam's own local runner would. They import what the
 work needs, and no Beam.
 """
 
 import atexit
+import faulthandler
+import itertools
 import os
+import re
 import signal
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Generic, TextIO, TypeVar
 
 from beam_pipeline import storage
 
@@ -23,92 +28,236 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _POLL_SECONDS = 0.5
 _AHEAD = 3  # parcels of elements in work or waiting for it, for each process
+_ATTEMPTS = 3
+# What faulthandler writes below the mark of the element that a process is at, as it ends.
+_CRASH = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
+_TIMEOUT = re.compile(r"^Timeout \(", re.MULTILINE)
+
+_numbers = itertools.count()
+_mark: TextIO | None = None  # of this process, where it is one of a pool's
 
 
 class WorkerDiedError(RuntimeError):
-    """A process ended before its work was done."""
+    """A process ended before its work was done, and not for what it worked at."""
+
+
+@dataclass(kw_only=True)
+class _Parcel(Generic[_T, _R]):
+    """Elements that are sent to a process together.
+
+    Attributes:
+        elements: Each with its place.
+        number: Unlike that of any other parcel of this process.
+        results: What is known already, by place.
+        n_killed: How often a process was killed while it was there.
+        pool: To which it was sent last.
+        future: Of what is still to be done.
+    """
+
+    elements: list[_T]
+    number: int = field(default_factory=lambda: next(_numbers))
+    results: dict[int, _R] = field(default_factory=dict)
+    n_killed: int = 0
+    pool: "_Pool | None" = None
+    future: "Future[list[_R]] | None" = None
+
+    def to_do(self) -> dict[int, _T]:
+        return {place: element for place, element in enumerate(self.elements) if place not in self.results}
 
 
 class ProcessMap(Generic[_T, _R]):
     """Calls a function of each element, in the order of the elements.
 
-    With one process it is called here, at once; with several, some elements later.
+    With no processes it is called here, at once; with some, some elements later. An element that crashes a process, or takes it
+    too long, is not sent again. What else the process had to do is.
     """
 
     def __init__(
-        self, function: Callable[[_T], _R], *, n_processes: int, n_at_once: int = 1, beam_args: tuple[str, ...] = ()
+        self,
+        function: Callable[[_T], _R],
+        *,
+        n_processes: int,
+        n_at_once: int = 1,
+        beam_args: tuple[str, ...] = (),
+        timeout: float = 600.0,
+        lost: Callable[[_T, str, str], _R] | None = None,
     ) -> None:
         """Starts nothing.
 
         Args:
             function: Is sent to the processes with the elements.
-            n_processes: That share the work.
+            n_processes: That share the work; 0 for none.
             n_at_once: Elements that are sent together.
             beam_args: Beam's options, in which an object store's address may be.
+            timeout: How long a process may take for an element, in seconds.
+            lost: The result for an element that crashes a process or takes too long, by the kind and the reason; without it, a
+                process may take as long as it likes, and a crash is an error.
         """
         self._function = function
         self._n_processes = n_processes
         self._n_at_once = n_at_once
         self._beam_args = beam_args
+        self._timeout = timeout
+        self._lost = lost
         self._gathered: list[_T] = []
-        self._waiting: deque[Future[list[_R]]] = deque()
+        self._waiting: deque[_Parcel[_T, _R]] = deque()
 
     def add(self, element: _T) -> Iterator[_R]:
-        """Takes an element; yields results that are due."""
-        if self._n_processes == 1:
+        """Takes an element; yields results that are due.
+
+        Raises:
+            WorkerDiedError: If processes ended again and again, and not for what they worked at.
+        """
+        if not self._n_processes:
             yield self._function(element)
             return
         self._gathered.append(element)
         if len(self._gathered) == self._n_at_once:
-            self._send()
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) > _AHEAD * self._n_processes):
+            self._send_gathered()
+        while self._waiting and (_is_done(self._waiting[0]) or len(self._waiting) > _AHEAD * self._n_processes):
             yield from self._next()
 
     def finish(self) -> Iterator[_R]:
-        """Yields the results of all elements that were taken."""
+        """Yields the results of all elements that were taken; raises what `add` does."""
         if self._gathered:
-            self._send()
+            self._send_gathered()
         while self._waiting:
             yield from self._next()
 
-    def _send(self) -> None:
-        self._waiting.append(_pool(self._n_processes, self._beam_args).submit(_results, self._function, self._gathered))
+    def _send_gathered(self) -> None:
+        parcel: _Parcel[_T, _R] = _Parcel(elements=self._gathered)
         self._gathered = []
+        self._waiting.append(parcel)
+        self._send(parcel)
+
+    def _send(self, parcel: _Parcel[_T, _R]) -> None:
+        parcel.pool = _pool(self._n_processes, self._beam_args)
+        timeout = self._timeout if self._lost else None
+        try:
+            parcel.future = parcel.pool.executor.submit(_results, self._function, parcel.number, parcel.to_do(), timeout)
+        except BrokenProcessPool as error:
+            parcel.future = Future()
+            parcel.future.set_exception(error)
 
     def _next(self) -> list[_R]:
         try:
-            return self._waiting.popleft().result()
-        except BrokenProcessPool as error:
-            self._waiting.clear()
-            _pool.cache_clear()  # the next bundle has new ones
-            raise WorkerDiedError("a worker process died") from error
+            parcel = self._waiting[0]
+            while parcel.future is not None and parcel.to_do():
+                try:
+                    parcel.results.update(zip(parcel.to_do(), parcel.future.result(), strict=True))
+                except BrokenProcessPool as error:
+                    self._send_again(error)
+            self._waiting.popleft()
+            return [parcel.results[place] for place in range(len(parcel.elements))]
         except BaseException:
-            for future in self._waiting:
-                future.cancel()
+            for parcel in self._waiting:
+                if parcel.future:
+                    parcel.future.cancel()
             self._waiting.clear()
             raise
 
+    def _send_again(self, error: BrokenProcessPool) -> None:
+        """Sends what was in a pool that broke to another, but for the elements at which its processes ended."""
+        broken = self._waiting[0].pool
+        if broken is None:
+            raise error
+        broken.abandon()
+        culprits = broken.culprits(self._timeout)
+        for parcel in self._waiting:
+            if parcel.pool is not broken or parcel.future is None or parcel.future.exception() is None:
+                continue
+            found = {place: why for (number, place), why in culprits.items() if number == parcel.number}
+            if found and self._lost is None:
+                raise WorkerDiedError(f"an element {next(iter(found.values()))[1]}") from error
+            if self._lost is not None:
+                parcel.results.update((place, self._lost(parcel.elements[place], *why)) for place, why in found.items())
+            parcel.n_killed += not culprits
+            if parcel.n_killed == _ATTEMPTS:
+                raise WorkerDiedError(f"worker processes were killed, {_ATTEMPTS} times one after the other") from error
+            if parcel.to_do():
+                self._send(parcel)
 
-def _results(function: Callable[[_T], _R], elements: list[_T]) -> list[_R]:
-    return [function(element) for element in elements]
+
+def _is_done(parcel: _Parcel[_T, _R]) -> bool:
+    return parcel.future is not None and parcel.future.done()
 
 
-@cache
-def _pool(n_processes: int, beam_args: tuple[str, ...]) -> ProcessPoolExecutor:
-    """The processes of this worker, for all its stages. Started anew rather than forked, as Beam's threads may hold locks."""
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(n_processes, mp_context=context, initializer=_begin, initargs=(os.getpid(), beam_args))
-    # Ctrl-C reaches every process of the terminal; these end with their parent, and are not to tell of it. They inherit the mask.
-    resource_tracker.ensure_running()  # it would take the signal off the mask
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    for _ in range(n_processes):
-        pool.submit(int)  # starts one more, as none has come to its task yet
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    atexit.register(pool.shutdown, cancel_futures=True)  # the interpreter would wait for idle ones for ever
-    return pool
+class _Pool:
+    """Processes that are started anew rather than forked, as Beam's threads may hold locks; each has a file for its mark."""
+
+    def __init__(self, n_processes: int, beam_args: tuple[str, ...]) -> None:
+        self._key = n_processes, beam_args
+        self._marks = tempfile.TemporaryDirectory(prefix="beam-pipeline-marks-")
+        initial = (os.getpid(), beam_args, self._marks.name)
+        self.executor = ProcessPoolExecutor(n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=initial)
+        # Ctrl-C reaches every process of the terminal; these end with their parent, and are not to tell of it. They inherit the
+        # mask.
+        resource_tracker.ensure_running()  # it would take the signal off the mask
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        for _ in range(n_processes):
+            self.executor.submit(int)  # starts one more, as none has come to its task yet
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        atexit.register(self.executor.shutdown, cancel_futures=True)  # the interpreter would wait for idle ones for ever
+
+    def abandon(self) -> None:
+        """Has the next work done by other processes."""
+        with _lock:
+            if _pools.get(self._key) is self:
+                del _pools[self._key]
+        self.executor.shutdown()
+
+    def culprits(self, timeout: float) -> dict[tuple[int, int], tuple[str, str]]:
+        """The parcels and places of elements at which processes ended by themselves, with the kind and the reason."""
+        found = {}
+        for path in Path(self._marks.name).iterdir():
+            mark, _, last_words = path.read_text(errors="replace").partition("\n")
+            if crash := _CRASH.search(last_words):
+                why = "crashes", f"crashes the process that works at it: {crash[1]}"
+            elif _TIMEOUT.search(last_words):
+                why = "takes too long", f"takes longer than the {timeout:g} s that --track-timeout allows"
+            else:
+                continue
+            number, place = map(int, mark.split())
+            found[number, place] = why
+        return found
 
 
-def _begin(parent: int, beam_args: tuple[str, ...]) -> None:
+_pools: dict[tuple[int, tuple[str, ...]], _Pool] = {}
+_lock = threading.Lock()
+
+
+def _pool(n_processes: int, beam_args: tuple[str, ...]) -> _Pool:
+    """The processes of this worker, for all its stages."""
+    with _lock:
+        key = n_processes, beam_args
+        if key not in _pools:
+            _pools[key] = _Pool(n_processes, beam_args)
+        return _pools[key]
+
+
+def _results(function: Callable[[_T], _R], number: int, elements: dict[int, _T], timeout: float | None) -> list[_R]:
+    """Calls a function, with a mark of where it is: what ends this process writes below it."""
+    if _mark is None:
+        raise RuntimeError("this is no process of a pool")
+    results = []
+    for place, element in elements.items():
+        _mark.seek(0)
+        _mark.write(f"{number} {place}\n")
+        _mark.truncate()
+        _mark.flush()
+        if timeout is not None:
+            faulthandler.dump_traceback_later(timeout, exit=True, file=_mark)
+        try:
+            results.append(function(element))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    return results
+
+
+def _begin(parent: int, beam_args: tuple[str, ...], marks: str) -> None:
+    global _mark
+    _mark = open(Path(marks, str(os.getpid())), "w")  # noqa: SIM115 (it stays open as long as the process lives)
+    faulthandler.enable(_mark)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if beam_args:
         storage.set_options(beam_args)

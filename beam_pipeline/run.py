@@ -21,14 +21,14 @@ from beam_pipeline.runners.choice import Runner
 from beam_pipeline.runners.local import Workspace
 from beam_pipeline.runners.progress import progress_of, tracks_by_process
 from beam_pipeline.splits.schemes import SplitAssignment, assign_splits
-from beam_pipeline.track import Track
-from beam_pipeline.transform import LEFT_OUT, BuildDataset
+from beam_pipeline.track import LEFT_OUT, Track
+from beam_pipeline.transform import BuildDataset
 from beam_pipeline.write.output_folder import FEATURES, check_output, staging_folder
-from beam_pipeline.write.publish import REFUSED, BuildError, RejectedError
+from beam_pipeline.write.refusal import BuildError, RejectedError, noted_refusal
 from tfrecords.augmentation import AUGMENTATIONS, records_per_track
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest
+from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest
 
 _SHARD_BYTES = 64 * 2**20
 
@@ -40,7 +40,8 @@ class BuildResult:
     Attributes:
         manifest: Of the dataset that was written.
         rejected: The tracks that cannot be used, with their reasons.
-        left_out: The tracks that the split scheme leaves out, with its reasons; their `split` is None.
+        left_out: The tracks that are left out for their split scheme or as duplicates, with the reasons; their `split` is None.
+        duplicates: The tracks whose audio is that of others, each with the other and what was done with it.
         notes: What else the split scheme says, lines for the user.
         counters: Beam's counters by name.
         tracks_by_process: How many tracks each process did; empty for a remote runner.
@@ -49,6 +50,7 @@ class BuildResult:
     manifest: Manifest
     rejected: tuple[dict[str, Any], ...]
     left_out: tuple[dict[str, Any], ...]
+    duplicates: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
     counters: dict[str, int]
     tracks_by_process: dict[str, int]
@@ -67,6 +69,8 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
             be replaced is still there.
         StorageError: If a disk or an object store fails.
     """
+    if options.min_chunks is not None and options.min_chunks > options.chunks_per_track:
+        raise UsageError(f"--min-chunks {options.min_chunks} is more than --chunks-per-track {options.chunks_per_track}")
     runner = Runner(options)
     storage.set_options(runner.beam_args)
     features = _features_folder(options)
@@ -104,14 +108,17 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
             try:
                 result = runner.run(pipeline)
             except BuildError as error:
-                raise _refusal(work, options.output) or error from error
+                refusal = noted_refusal(work)
+                if isinstance(refusal, RejectedError):
+                    refusal.rejected = _rejected(options.output)
+                raise refusal or error from error
         if options.no_wait:
             return None
-        unused = _unused(options.output)
         return BuildResult(
             manifest=Manifest.from_json(storage.read(storage.join(options.output, MANIFEST_FILE)).decode()),
-            rejected=tuple(track for track in unused if track["kind"] != LEFT_OUT),
-            left_out=tuple(track for track in unused if track["kind"] == LEFT_OUT),
+            rejected=_rejected(options.output),
+            left_out=tuple(track for track in _listed(options.output, REJECTED_FILE) if track["kind"] in LEFT_OUT),
+            duplicates=tuple(_listed(options.output, DUPLICATES_FILE)),
             notes=notes,
             counters={counter.key.metric.name: counter.result for counter in result.metrics().query()["counters"]},
             tracks_by_process=tracks_by_process(progress) if progress else {},
@@ -157,11 +164,14 @@ def _plan(
         root=storage.absolute(corpus.root),
         preset=options.preset,
         chunks_per_track=options.chunks_per_track,
+        min_chunks=options.min_chunks if options.min_chunks != options.chunks_per_track else None,
         augment=options.augment,
         seed=options.seed,
         n_shards={
             split: options.num_shards or _n_shards(options, split, n_tracks=n_tracks[split]) for split in assignment.splits
         },
+        duplicates=options.duplicates,
+        computed_split=assignment.rule,
         max_rejected=options.max_rejected,
         corpus=corpus.info,
         split_scheme=assignment.scheme,
@@ -173,6 +183,7 @@ def _plan(
         progress=workspace.progress,
         staging=staging,
         n_processes=runner.n_processes,
+        track_timeout=options.track_timeout,
         beam_args=runner.beam_args,
     )
 
@@ -198,17 +209,11 @@ def _lines(path: str) -> Iterator[str]:
         yield from text
 
 
-def _unused(output: str) -> list[dict[str, Any]]:
-    """The tracks that the last run did not use, with the reasons."""
-    return [json.loads(line) for line in _lines(storage.join(output, REJECTED_FILE))]
+def _listed(output: str, name: str) -> Iterator[dict[str, Any]]:
+    """The lines of a list that the last run has written."""
+    return map(json.loads, _lines(storage.join(output, name)))
 
 
-def _refusal(staging: str, output: str) -> BuildError | None:
-    """What the last step refused to publish, in its own words; None if it did not come to that."""
-    try:
-        refusal = json.loads(storage.read(storage.join(staging, REFUSED)))
-    except FileNotFoundError:
-        return None
-    if not refusal["is_rejected"]:
-        return BuildError(refusal["message"])
-    return RejectedError(refusal["message"], [track for track in _unused(output) if track["kind"] != LEFT_OUT])
+def _rejected(output: str) -> tuple[dict[str, Any], ...]:
+    """The tracks that cannot be used, with the reasons."""
+    return tuple(track for track in _listed(output, REJECTED_FILE) if track["kind"] not in LEFT_OUT)

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+# Why a track is left out, in two words: the split scheme does not use it, or it repeats another one's audio.
+LEFT_OUT = SPLIT_SCHEME, DUPLICATE = "split scheme", "duplicate"
+
 
 class Track(NamedTuple):
     """One file of a corpus.
@@ -13,6 +16,7 @@ class Track(NamedTuple):
         group: What the track has in common with others, for instance its artist: no computed split parts a group. None for none.
         split: "train", "validation" or "test"; None for a track that is left out, and before it is decided.
         left_out: Why it is left out.
+        left_out_kind: Likewise, in two words.
     """
 
     track_id: str
@@ -21,6 +25,7 @@ class Track(NamedTuple):
     group: str | None = None
     split: str | None = None
     left_out: str | None = None
+    left_out_kind: str = SPLIT_SCHEME
 
     def described(self) -> dict[str, str | None]:
         """What the lists of a dataset say of it in any case."""

@@ -1,25 +1,27 @@
 """The Beam transform: tracks to a dataset."""
 
-import json
 from functools import partial
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsDict, AsList
+from apache_beam.pvalue import AsDict, AsIter, AsList, AsSingleton
 
-from beam_pipeline.extract.track_records import Extracted, TrackExtractor
+from beam_pipeline.extract.extracted import Extracted
+from beam_pipeline.extract.extractor import TrackDeformer, TrackExtractor, lost
+from beam_pipeline.extract.records import records_of, report_of
 from beam_pipeline.plan import Plan
+from beam_pipeline.splits.equal_audio import Decisions, audio_of, repeated
 from beam_pipeline.stages import Call, PackReferences, counted
 from beam_pipeline.track import Track
+from beam_pipeline.write.duplicates import DecideEqualAudio
 from beam_pipeline.write.publish import PublishDataset
 from beam_pipeline.write.shards import ShardWriter
 from beam_pipeline.write.track_lists import list_of, write_list
+from tfrecords.augmentation import AUGMENTED_SPLIT
 from tfrecords.statistics import merged
 
 # A track takes milliseconds: so many are sent to a process together.
 _TRACKS_AT_ONCE = 8
-# The kind, among tracks that are not used, of those that the split scheme leaves out.
-LEFT_OUT = "split scheme"
 
 
 @beam.typehints.with_input_types(Track)
@@ -46,17 +48,30 @@ class BuildDataset(beam.PTransform):
         plan = self._plan
         tracks = tracks | "Check that the plan names their genres and splits" >> beam.Map(plan.checked)
         used = tracks | "Take the tracks of the splits" >> beam.Filter(_is_used)
-        extracted = (
+        done = (
             used
             | "Spread the tracks over the workers" >> beam.Reshuffle()
-            | "Decode tracks and compute log-mels" >> beam.ParDo(Call(TrackExtractor(plan), plan, n_at_once=_TRACKS_AT_ONCE))
-            | "Count what was done" >> beam.Map(counted)
+            | "Decode tracks and compute log-mels"
+            >> beam.ParDo(Call(TrackExtractor(plan), plan, n_at_once=_TRACKS_AT_ONCE, lost=lost))
         )
-        records = (
-            extracted | "Pack references to records" >> beam.ParDo(PackReferences())
-            if plan.handover
-            else extracted | "Take the records" >> beam.FlatMap(_records)
+        extracted = done | "Count what was done" >> beam.Map(counted)
+        decided = (
+            extracted
+            | "Name each track's audio" >> beam.FlatMap(audio_of)
+            | "Gather equal audio" >> beam.GroupByKey()
+            | "Take what is there twice" >> beam.FlatMap(repeated)
+            | "List it" >> beam.combiners.ToList()
+            | "Decide what is done with it" >> beam.Map(DecideEqualAudio(plan), tracks=AsIter(used))
         )
+        decisions = decided | "Take the decisions" >> beam.Map(lambda one: one.decisions)
+        settled = extracted | "Bring equal audio to one side" >> beam.Map(_settled, decisions=AsSingleton(decisions))
+        versions = [done]
+        if plan.augmentation:
+            deformed, settled = self._deformed(settled)
+            versions.append(deformed)
+        records = settled | "Make records" >> beam.FlatMap(records_of, plan=plan)
+        if plan.handover:
+            records = records | "Pack references to them" >> beam.ParDo(PackReferences())
         every_shard = tracks.pipeline | "Name every shard, also one that stays empty" >> beam.Create(
             [(key, b"") for key in plan.shard_keys()]
         )
@@ -72,16 +87,22 @@ class BuildDataset(beam.PTransform):
             | "Take the statistics" >> beam.Map(lambda shard: (shard.split, shard.statistics))
             | "Add up each split's" >> beam.CombinePerKey(merged)
         )
-        reports = extracted | "Take the reports" >> beam.Map(lambda track: (track.track_id, track.report))
-        left_out = tracks | "Say what the split scheme leaves out" >> beam.FlatMap(_left_out)
+        left_out = tracks | "Take what the split scheme leaves out" >> beam.Filter(_is_left_out) | beam.Map(_bare)
         lists = (
-            (reports, left_out)
-            | "All reports" >> beam.Flatten()
+            (settled, left_out)
+            | "All tracks" >> beam.Flatten()
+            | "Report each" >> beam.Map(report_of, plan=plan)
             | "Name each report's list" >> beam.Map(list_of)
             | "Gather each list" >> beam.GroupByKey()
             | "Write lists" >> beam.Map(partial(write_list, folder=plan.staging))
         )
-        counts = used | "Name split and genre" >> beam.Map(_split_and_genre) | "Count them" >> beam.combiners.Count.PerElement()
+        split_and_genre = used | "Name split and genre" >> beam.Map(lambda track: (track.split, track.genre))
+        libraries = (
+            versions
+            | "All that was done" >> beam.Flatten()
+            | "Take the versions of the libraries" >> beam.Map(lambda one: one.libraries)
+            | "Take each once" >> beam.Distinct()
+        )
         dataset = (
             tracks.pipeline
             | "Once" >> beam.Create([None])
@@ -91,31 +112,50 @@ class BuildDataset(beam.PTransform):
                 shards=AsList(shards | "Take what was written" >> beam.Map(lambda shard: shard.report)),
                 lists=AsList(lists),
                 statistics=AsDict(statistics),
-                n_tracks=AsDict(counts),
+                n_tracks=AsDict(split_and_genre | "Count them" >> beam.combiners.Count.PerElement()),
+                libraries=AsList(libraries),
+                duplicates=AsSingleton(decided | "Take its list" >> beam.Map(lambda one: one.lines)),
             )
         )
-        rejected = extracted | "Take what is rejected" >> beam.Filter(_is_rejected) | beam.Map(lambda track: track.report)
+        rejected = (
+            settled
+            | "Take what is rejected" >> beam.Filter(lambda one: one.refusal is not None)
+            | "Report it" >> beam.Map(lambda one: report_of(one, plan=plan)[1])
+        )
         return {"dataset": dataset, "rejected": rejected}
 
+    def _deformed(self, settled: Any) -> tuple[Any, Any]:
+        """What was done for the tracks that are augmented; and all tracks, with what was drawn of these."""
+        plan = self._plan
+        done = (
+            settled
+            | "Take what is augmented" >> beam.Filter(_is_augmented)
+            | "Spread it over the workers" >> beam.Reshuffle()
+            | "Deform tracks and compute log-mels"
+            >> beam.ParDo(Call(TrackDeformer(plan), plan, lost=lambda one, kind, reason: lost(one.track, kind, reason)))
+        )
+        others = settled | "Take the others" >> beam.Filter(lambda one: not _is_augmented(one))
+        return done, (
+            others,
+            done | "Count what was deformed" >> beam.Map(counted),
+        ) | "Augmented tracks and others" >> beam.Flatten()
 
-def _records(extracted: Extracted) -> list[tuple[str, bytes]]:
-    return extracted.records
+
+def _settled(extracted: Extracted, decisions: Decisions) -> Extracted:
+    return extracted._replace(track=decisions.settle(extracted.track))
 
 
-def _is_rejected(extracted: Extracted) -> bool:
-    return extracted.is_rejected
+def _bare(track: Track) -> Extracted:
+    return Extracted(track)
 
 
 def _is_used(track: Track) -> bool:
     return track.split is not None
 
 
-def _split_and_genre(track: Track) -> tuple[str | None, str]:
-    return track.split, track.genre
+def _is_left_out(track: Track) -> bool:
+    return not _is_used(track)
 
 
-def _left_out(track: Track) -> list[tuple[str, str]]:
-    if track.split is not None:
-        return []
-    content: dict[str, Any] = track.described() | {"kind": LEFT_OUT, "reason": track.left_out}
-    return [(track.track_id, json.dumps({"left_out": content}))]
+def _is_augmented(extracted: Extracted) -> bool:
+    return extracted.track.split == AUGMENTED_SPLIT and extracted.refusal is None

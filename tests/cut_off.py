@@ -29,10 +29,11 @@ class Injector:
             is_now = self.n_calls == self._at
             if is_now and not self._after:
                 self._happening()
-            result = function(*arguments, **options)
-            if is_now and self._after:
-                self._happening()
-            return result
+            try:
+                return function(*arguments, **options)
+            finally:
+                if is_now and self._after:
+                    self._happening()
 
         return call
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import run_pipeline
-from beam_pipeline.write.publish import RejectedError
+from beam_pipeline.write.refusal import RejectedError
 from keras_model.data.split_data import load_split
 from tests.helpers import WriteCorpus, build, digests, records_of, run_main, tracks_of
 from tests.test_features import counts
@@ -49,7 +49,7 @@ def test_train_tracks_alone_get_three_chunks_of_each_deformation(write_corpus: W
         assert {name: len(starts) for name, starts in deformed.items()} == (
             dict.fromkeys(AUGMENTATION.names, 3) if track["split"] == "train" else {}
         )
-    assert result.counters["chunks_made"] == 9 * 28 + 6 * 4
+    assert result.counters["tracks_deformed"] == 9
     assert problems(tmp_path / "out") == []
 
 
@@ -93,16 +93,17 @@ def test_workers_engines_and_stores_write_the_same_bytes(write_corpus: WriteCorp
     assert digests(tmp_path / "bare") | features == digests(tmp_path / "one")
 
 
-def test_only_tracks_that_lack_their_deformations_are_decoded(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+def test_only_tracks_that_lack_their_deformations_are_deformed(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     """Plain features serve both kinds of runs; a track that comes into the train split gets its deformations then."""
     corpus, features = write_corpus(), str(tmp_path / "features")
     assert counts(build(corpus, tmp_path / "plain", split="kfold-1/2", features=features)) == (12, 0)
-    assert counts(build(corpus, tmp_path / "one", split="kfold-1/2", features=features, augment=AUGMENT)) == (6, 6)
-    assert counts(build(corpus, tmp_path / "two", split="kfold-2/2", features=features, augment=AUGMENT)) == (6, 6)
-    again = build(corpus, tmp_path / "one", split="kfold-1/2", features=features, augment=AUGMENT, overwrite=True)
-    assert counts(again) == (0, 12)
+    for fold in (1, 2):
+        result = build(corpus, tmp_path / f"{fold}", split=f"kfold-{fold}/2", features=features, augment=AUGMENT)
+        assert (*counts(result), result.counters["tracks_deformed"]) == (0, 12, 6)
+    again = build(corpus, tmp_path / "1", split="kfold-1/2", features=features, augment=AUGMENT, overwrite=True)
+    assert (*counts(again), again.counters["tracks_deformed"]) == (0, 12, 0)
     build(corpus, tmp_path / "full", split="kfold-2/2", augment=AUGMENT, keep_features=False)
-    assert digests(tmp_path / "two") == digests(tmp_path / "full")
+    assert digests(tmp_path / "2") == digests(tmp_path / "full")
 
 
 def test_features_that_a_dataset_uses_are_kept_and_others_go(write_corpus: WriteCorpus, tmp_path: Path) -> None:
@@ -118,7 +119,8 @@ def test_damaged_features_of_deformations_are_computed_anew(write_corpus: WriteC
     before = digests(output)
     largest = max((output / "features").rglob("*.features"), key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:-1000])
-    assert counts(build(corpus, output, augment=AUGMENT, overwrite=True)) == (1, 11)
+    result = build(corpus, output, augment=AUGMENT, overwrite=True)
+    assert (*counts(result), result.counters["tracks_deformed"]) == (0, 12, 1)
     assert digests(output) == before
 
 
@@ -130,7 +132,11 @@ def test_tracks_whose_deformation_is_too_short_are_left_out(write_corpus: WriteC
         build(corpus, tmp_path / "out", augment=AUGMENT)
     assert {track["split"] for track in caught.value.rejected} == {"train"}
     assert {(track["kind"], track["reason"]) for track in caught.value.rejected} == {
-        ("too short", "too short: 1.60 s as stretch-1.5 hold 2 candidate chunks of the 3 asked for, which need 1.86 s")
+        (
+            "too short",
+            "too short: 1.60 s as stretch-1.5 hold 2 candidate chunks of the 3 asked for, which need 1.86 s; "
+            "--min-chunks takes shorter ones",
+        )
     }
 
 

@@ -11,7 +11,7 @@ from apache_beam.runners.runner import PipelineRunner
 
 import run_pipeline
 from beam_pipeline.options import MaxRejected
-from beam_pipeline.write.publish import RejectedError
+from beam_pipeline.write.refusal import RejectedError
 from tests.conftest import SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, json_lines, run_main
 from tfrecords.manifest import read_dataset

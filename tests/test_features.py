@@ -119,13 +119,13 @@ def test_what_is_stored_is_what_comes_back(tmp_path: Path) -> None:
     log_mels = np.random.default_rng(0).standard_normal((3, *spec.shape)).astype(np.float32)
     log_mels[..., spec.n_kept_frames :] = log_mels[..., spec.n_kept_frames - 1 : spec.n_kept_frames]
     store = FeatureStore(str(tmp_path), spec=spec, seed=0, n_chunks=3)
-    store.put("ab" * 32, Features(n_samples=70000, audio_blake3="cd" * 32, candidates=[0, 2, 5], log_mels=log_mels))
+    store.put("ab" * 32, Features(n_samples=70000, audio_blake3="cd" * 32, candidates={"": [0, 2, 5]}, log_mels=log_mels))
     stored = store.get("ab" * 32)
     assert stored is not None
-    assert (stored.n_samples, stored.audio_blake3, stored.candidates) == (70000, "cd" * 32, [0, 2, 5])
+    assert (stored.n_samples, stored.audio_blake3, stored.candidates) == (70000, "cd" * 32, {"": [0, 2, 5]})
     np.testing.assert_array_equal(stored.log_mels, log_mels)
     for position in range(3):
-        np.testing.assert_array_equal(store.log_mel("ab" * 32, position), log_mels[position])
+        np.testing.assert_array_equal(store.log_mel("ab" * 32, position - 3), log_mels[position])
     (path,) = tmp_path.rglob("*.features")
     assert path.stat().st_size < 4 * 3 * spec.n_mels * (spec.n_kept_frames + 1)
     assert store.get("ef" * 32) is None

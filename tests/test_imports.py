@@ -69,12 +69,12 @@ def test_only_the_pipeline_imports_beam() -> None:
 @pytest.mark.parametrize(
     ("modules", "forbidden"),
     [
-        ("beam_pipeline.run, beam_pipeline.extract.track_records, beam_pipeline.corpora.demo", ("tensorflow", "keras")),
+        ("beam_pipeline.run, beam_pipeline.extract.extractor, beam_pipeline.corpora.demo", ("tensorflow", "keras")),
         (
             "keras_model.augmentation, keras_model.run, keras_model.predict, train",
             ("tensorflow", "keras", "apache_beam"),
         ),
-        ("beam_pipeline.extract.track_records, beam_pipeline.extract.deform", ("librosa", "numba", "tensorflow")),
+        ("beam_pipeline.extract.extractor, beam_pipeline.extract.deform", ("librosa", "numba", "tensorflow")),
         ("keras_model.summary", ("tensorflow", "keras", "apache_beam", "matplotlib", "jinja2")),
         ("run_pipeline", ("apache_beam", "tensorflow", "requests", "huggingface_hub")),
         ("beam_pipeline.download", ("apache_beam", "tensorflow", "librosa", "numpy", "huggingface_hub")),

@@ -53,15 +53,17 @@ def test_what_a_dataset_holds(write_corpus: WriteCorpus, tmp_path: Path) -> None
         order = [stable_hash("order", 0, record.track_id, record.chunk_index) for record in records]
         assert order == sorted(order)
     assert result.counters["tracks_read"] == 12
-    assert result.counters["chunks_made"] == 48
 
 
-def test_one_and_two_processes_write_the_same_bytes(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+def test_none_one_and_two_processes_write_the_same_bytes(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     corpus = write_corpus(n_tracks=6)
     one = build(corpus, tmp_path / "one", workers=1)
     two = build(corpus, tmp_path / "two", workers=2)
+    none = build(corpus, tmp_path / "none", workers=0)
+    assert none.tracks_by_process == {str(os.getpid()): 18}
     assert len(one.tracks_by_process) == 1
-    assert str(os.getpid()) in one.tracks_by_process
+    assert none.tracks_by_process.keys().isdisjoint(one.tracks_by_process)
+    assert digests(tmp_path / "none") == digests(tmp_path / "one")
     assert len(two.tracks_by_process) == 2
     assert min(two.tracks_by_process.values()) > 0
     assert sum(two.tracks_by_process.values()) == 18

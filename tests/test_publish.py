@@ -12,7 +12,8 @@ import pytest
 
 from beam_pipeline.storage_errors import StorageError
 from beam_pipeline.write.output_folder import check_output, staging_folder
-from beam_pipeline.write.publish import BuildError, PublishDataset
+from beam_pipeline.write.publish import PublishDataset
+from beam_pipeline.write.refusal import BuildError
 from tests.conftest import GENRES, write_tracks
 from tests.cut_off import DISK_CALLS, Injector, die, in_small_child
 from tests.helpers import WriteCorpus, build
@@ -55,8 +56,7 @@ class Waiting:
 def stop_before_publishing(monkeypatch: pytest.MonkeyPatch, start: Callable[[], object], saved: dict[str, Any]) -> None:
     """Runs a pipeline up to its last step, and keeps what that would have been given."""
 
-    def keep(publisher: PublishDataset, _once: None, shards: Any, lists: Any, statistics: Any, n_tracks: Any) -> Iterator[str]:
-        reported = {"shards": shards, "lists": lists, "statistics": statistics, "n_tracks": n_tracks}
+    def keep(publisher: PublishDataset, _once: None, **reported: Any) -> Iterator[str]:
         saved["publisher"], saved["reported"] = publisher, pickle.dumps(reported)
         saved["keep"]()
         yield ""
@@ -199,9 +199,9 @@ def test_versions_must_not_be_mixed(write_corpus: WriteCorpus, tmp_path: Path, m
         calls.append(None)
         return {"scipy": "1.16" if len(calls) < len(GENRES) else "1.17", "numpy": "2.4"}
 
-    monkeypatch.setattr("beam_pipeline.extract.track_records.library_versions", versions)
+    monkeypatch.setattr("beam_pipeline.extract.extractor.library_versions", versions)
     with pytest.raises(BuildError, match=r"the workers ran different versions: scipy 1\.1\d and 1\.1\d"):
-        build(write_corpus(), tmp_path / "out")
+        build(write_corpus(), tmp_path / "out", workers=0)
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 

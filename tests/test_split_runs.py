@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from tests.corpora import GTZAN
 from tests.helpers import WriteCorpus, build, json_lines, run_main, tracks_of
@@ -67,30 +66,3 @@ def test_what_a_split_leaves_out_is_listed(tmp_path: Path, capsys: pytest.Captur
         "reason": "is none of GTZAN's thousand tracks",
     }
     assert {track["group"] for track in tracks_of(tmp_path / "out")} >= {"1", "411"}
-
-
-def test_the_same_audio_in_two_splits_is_refused(
-    write_corpus: WriteCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Also from another kind of file. In one group the two lie in one split, and nothing leaks."""
-    folder, output = write_corpus(), tmp_path / "out"
-    build(folder, output)
-    fingerprint = read_dataset(output).fingerprint
-    split_of = {track["track_id"]: track["split"] for track in tracks_of(output)}
-    train = next(track for track, split in split_of.items() if track.startswith("hum") and split == "train")
-    test = next(track for track, split in split_of.items() if track.startswith("hum") and split == "test")
-    samples, rate = soundfile.read(folder / "genres" / "hum" / f"{train}.wav", dtype="int16")
-    (folder / "genres" / "hum" / f"{test}.wav").unlink()
-    soundfile.write(folder / "genres" / "hum" / f"{test}.flac", samples, rate)
-    status, error = run_main("--input", folder, "--output", output, "--overwrite", capsys=capsys)
-    assert status == 1
-    assert error.startswith("run_pipeline.py: the splits leak: tracks ")
-    assert f"'{train}' (train)" in error
-    assert f"'{test}' (test)" in error
-    assert read_dataset(output).fingerprint == fingerprint
-    paths = sorted(path for path in (folder / "genres").rglob("*.*") if path.suffix in (".wav", ".flac"))
-    rows = [f"{path},{path.parent.name},{'twins' if path.stem in (train, test) else ''}" for path in paths]
-    (tmp_path / "tracks.csv").write_text("\n".join(["path,label,group", *rows]))
-    assert run_main("--tracks", tmp_path / "tracks.csv", "--output", output, "--overwrite", capsys=capsys)[0] == 0
-    splits = {track["split"] for track in tracks_of(output) if track.get("group") == "twins"}
-    assert len(splits) == 1

@@ -13,7 +13,7 @@ from apache_beam.io.filesystem import BeamIOError
 
 from beam_pipeline.options import MaxRejected
 from beam_pipeline.storage_errors import StorageError, persistently
-from beam_pipeline.write.publish import BuildError
+from beam_pipeline.write.refusal import BuildError
 from tests.helpers import WriteCorpus, build, json_lines
 from tfrecords.audio import UnusableAudioError
 
@@ -124,7 +124,7 @@ def test_a_disk_that_fails_fails_the_run_and_names_the_file(
 
     monkeypatch.setattr(Path, "open", open_file)
     with pytest.raises(BuildError, match=rf"^the pipeline failed: {bad}: {os.strerror(number)} \(-v shows all\)$"):
-        build(corpus, tmp_path / "out", max_rejected=MaxRejected(tracks=9))
+        build(corpus, tmp_path / "out", workers=0, max_rejected=MaxRejected(tracks=9))
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
@@ -141,7 +141,7 @@ def test_a_file_that_may_not_be_read_costs_a_track(
         return read(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", open_file)
-    build(corpus, tmp_path / "out")
+    build(corpus, tmp_path / "out", workers=0)
     (rejected,) = json_lines(tmp_path / "out" / "rejected.jsonl")
     assert (rejected["kind"], rejected["reason"]) == ("unreadable", "cannot be read: Permission denied")
 

@@ -1,7 +1,6 @@
 """Augmentations: which deformations of the train tracks a dataset holds beside the tracks themselves."""
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -76,12 +75,6 @@ class Augmentation:
     def n_chunks(self) -> int:
         """Chunks of one track, over all deformations."""
         return len(self.deformations) * self.chunks_per_deformation
-
-    def by_deformation(self, chunks: Sequence[int]) -> Iterator[tuple[str, Sequence[int]]]:
-        """The name of each deformation with its share of a track's `n_chunks` chunks, which lie in the deformations' order."""
-        n_chunks = self.chunks_per_deformation
-        for number, name in enumerate(self.names):
-            yield name, chunks[number * n_chunks : (number + 1) * n_chunks]
 
 
 def augmentation_of(split: str, augmentation: Augmentation | None) -> Augmentation | None:

@@ -19,11 +19,12 @@ from tfrecords.log_mel_spec import LogMelSpec
 
 MANIFEST_FILE = "dataset.json"
 REJECTED_FILE = "rejected.jsonl"
+DUPLICATES_FILE = "duplicates.jsonl"
 FORMAT_VERSION = 3
 _DIGITS = 8
 _OWN_NAME = re.compile(r"[a-z]+-[0-9a-f]{8}-\d{5,}-of-\d{5,}\.tfrecord|tracks-[0-9a-f]{8}\.jsonl")
 # What is written before it has its name.
-_HALF = re.compile(r"\.(dataset\.json|rejected\.jsonl|tracks-[0-9a-f]{8}\.jsonl)\.[0-9a-f]{32}")
+_HALF = re.compile(r"\.(dataset\.json|rejected\.jsonl|duplicates\.jsonl|tracks-[0-9a-f]{8}\.jsonl)\.[0-9a-f]{32}")
 _FIXED_NAME = re.compile(r"[a-z]+-\d{5,}-of-\d{5,}\.tfrecord|tracks\.jsonl")
 # Its files had the same names in every dataset.
 _FIXED_NAMES_VERSION = 2
@@ -71,6 +72,8 @@ class Manifest:
         test_fraction: Share of a genre's tracks in the test split; None where the scheme is a list.
         validation_fraction: Share of a genre's other tracks in the validation split; None where none were taken for one.
         chunks_per_track: Records per track, without those of its deformations.
+        min_chunks: Tracks that have fewer, but so many, gave them all; None, and no key in `dataset.json`, for none but
+            `chunks_per_track`.
         augmentation: What the train split holds of each track besides; None for nothing. `dataset.json` lacks the key then.
         genres: In the order of their labels.
         splits: By name; some of SPLITS.
@@ -90,6 +93,7 @@ class Manifest:
     test_fraction: float | None
     validation_fraction: float | None
     chunks_per_track: int
+    min_chunks: int | None = None
     augmentation: Augmentation | None = None
     genres: tuple[str, ...]
     splits: Mapping[str, SplitSummary]
@@ -118,8 +122,9 @@ class Manifest:
 
     def _content(self) -> dict[str, Any]:
         content = {"format_version": FORMAT_VERSION, **asdict(self)}
-        if self.augmentation is None:
-            del content["augmentation"]
+        for optional in ("augmentation", "min_chunks"):
+            if content[optional] is None:
+                del content[optional]
         if self.tracks_file == _FIXED_TRACKS_FILE:
             content["format_version"] = _FIXED_NAMES_VERSION
             del content["tracks_file"]
@@ -159,6 +164,7 @@ class Manifest:
                 raise DatasetError(f"{MANIFEST_FILE} has format version {quoted(version)}, this code reads {known}")
             values.setdefault("tracks_file", _FIXED_TRACKS_FILE)
             values.setdefault("libraries", {})
+            values.setdefault("min_chunks", None)
             values |= {
                 "corpus": _typed(CorpusInfo, values["corpus"]),
                 "spec": LogMelSpec.from_dict(values["spec"]),

@@ -38,13 +38,14 @@ class Features:
     Attributes:
         n_samples: Length of the track's waveform at the spec's sample rate.
         audio_blake3: Digest of the track's waveform.
-        candidates: Numbers of the candidate chunks that were drawn; for deformations as `Augmentation.by_deformation` reads it.
-        log_mels: One for each, (n_chunks, n_mels, n_frames) float32.
+        candidates: Numbers of the candidate chunks that were drawn, by the name of the deformation; that of the track as it is is
+            empty.
+        log_mels: One for each, in that order, (n_chunks, n_mels, n_frames) float32.
     """
 
     n_samples: int
     audio_blake3: str
-    candidates: list[int]
+    candidates: dict[str, list[int]]
     log_mels: NDArray[np.float32]
 
     def encode(self, *, spec: LogMelSpec) -> bytes:
@@ -63,11 +64,12 @@ class Features:
         records = read_records(io.BytesIO(data), name="stored features")
         try:
             head = json.loads(next(records))
-            log_mels = np.stack([_log_mel(record, spec=spec) for record in records])
-            if len(log_mels) != len(head["candidates"]):
-                raise ValueError(f"{len(log_mels)} log-mels for {len(head['candidates'])} chunks")
+            n_chunks = sum(map(len, head["candidates"].values()))
+            log_mels = np.empty((n_chunks, *spec.shape), np.float32)
+            for log_mel, record in zip(log_mels, records, strict=True):
+                log_mel[:] = _log_mel(record, spec=spec)
             return cls(log_mels=log_mels, **head)
-        except (StopIteration, KeyError, TypeError) as error:
+        except (StopIteration, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"stored features are damaged: {error!r}") from error
 
 
@@ -102,7 +104,6 @@ class FeatureStore:
         """
         self.folder = folder
         self._spec = spec
-        self._n_chunks = n_chunks
         made_with: list[Any] = [spec.to_dict(), seed, n_chunks]
         if augmentation is not None:
             made_with.append(asdict(augmentation))
@@ -151,7 +152,7 @@ class FeatureStore:
 
         Args:
             key: Of the track.
-            position: Which of its chunks.
+            position: Which of its chunks, counted from the last, which is -1.
 
         Raises:
             OSError: If it cannot be read.
@@ -161,7 +162,7 @@ class FeatureStore:
         path = f"{self.folder}/{self.name(key)}"
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            framed = os.pread(descriptor, n_bytes, os.fstat(descriptor).st_size + (position - self._n_chunks) * n_bytes)
+            framed = os.pread(descriptor, n_bytes, os.fstat(descriptor).st_size + position * n_bytes)
         finally:
             os.close(descriptor)
         try:

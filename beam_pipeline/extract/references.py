@@ -10,7 +10,7 @@ class Reference(NamedTuple):
 
     Attributes:
         key: Of the track's features.
-        position: Which of the track's chunks.
+        position: Which of the chunks that the features are of, counted from the last, which is -1.
         label: Index of the genre.
         candidate: Number of the candidate chunk.
         deformation: Name of the deformation, without spaces; empty for the track as it is.

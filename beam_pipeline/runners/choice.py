@@ -14,7 +14,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState, create_run
 from beam_pipeline.beam_internals import known_options
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.runners.local import Workspace, local_workspace, run_watched
-from beam_pipeline.write.publish import BuildError
+from beam_pipeline.write.refusal import BuildError
 from tfrecords.errors import UsageError
 
 # Behind it stand options that neither this program nor Beam knows, such as a job server's own.
@@ -44,7 +44,7 @@ class Runner:
         if self._is_local:
             if options.no_wait:
                 raise UsageError("--no-wait is for runners that go on without this program, not for the DirectRunner")
-            processes = "in this process" if options.workers == 1 else f"{options.workers} worker processes"
+            processes = f"{options.workers} worker process(es)" if options.workers else "in this process"
             self.description = f"{options.runner} (Beam's FnApiRunner, {processes})"
             self._runner = FnApiRunner()
         else:

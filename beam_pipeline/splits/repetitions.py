@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from beam_pipeline.corpora.index import Corpus
+from beam_pipeline.splits.groups import join_groups
 from beam_pipeline.track import Track
 from tfrecords.gtzan import GENRES, TRACK_IDS
 
@@ -31,29 +32,8 @@ def looks_like_gtzan(corpus: Corpus) -> bool:
 
 
 def group_repetitions(tracks: Sequence[Track]) -> tuple[Track, ...]:
-    """The tracks, the exact repetitions among them in one group each.
-
-    Where they have groups already, the groups that a repetition links become one.
-    """
-    group_of = {track.track_id: track.group or track.track_id for track in tracks}
-    joined: dict[str, str] = {}
-
-    def name_of(group: str) -> str:
-        while group in joined:
-            group = joined[group]
-        return group
-
-    repeated = set()
-    for repetition in repetitions():
-        present = [track_id for track_id in repetition if track_id in group_of]
-        if len(present) > 1:
-            repeated |= set(present)
-            name, *others = sorted({name_of(group_of[track_id]) for track_id in present})
-            joined |= dict.fromkeys(others, name)
-    return tuple(
-        track._replace(group=name_of(group_of[track.track_id])) if track.group or track.track_id in repeated else track
-        for track in tracks
-    )
+    """The tracks, the exact repetitions among them in one group each."""
+    return join_groups(tracks, repetitions())
 
 
 def repeated_in_later_split(split_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:

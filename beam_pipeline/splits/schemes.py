@@ -1,22 +1,19 @@
 """Which split a track belongs to, decided before anything is cut: chunks of one track never lie in two splits."""
 
-import re
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from beam_pipeline.corpora.index import Corpus
+from beam_pipeline.splits.computed import STRATIFIED, ComputedSplit, check_fold, check_genres, with_validation
 from beam_pipeline.splits.published import LISTED_SCHEMES, check_listed, split_list
 from beam_pipeline.splits.repetitions import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
 from beam_pipeline.track import Track
 from tfrecords.errors import UsageError
 from tfrecords.gtzan import TRACK_IDS
 from tfrecords.manifest import SPLITS
-from tfrecords.stratification import choose_share, deal_folds
 
 # The scheme of a catalogue that gives the splits itself.
 CATALOGUE_SCHEME = "catalogue"
-_FOLD = re.compile(r"kfold-(?P<number>[1-9]\d{0,3})/(?P<n_folds>[1-9]\d{0,3})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +26,7 @@ class SplitAssignment:
         split_of: "train", "validation" or "test" by id of a used track.
         left_out: Why the others are not used, by track id.
         notes: Lines for the user.
+        rule: What the splits follow from; None where a catalogue or a list gives them.
     """
 
     scheme: str
@@ -36,6 +34,7 @@ class SplitAssignment:
     split_of: Mapping[str, str]
     left_out: Mapping[str, str]
     notes: tuple[str, ...]
+    rule: ComputedSplit | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -49,11 +48,8 @@ def check_scheme(scheme: str) -> str:
     Raises:
         UsageError: If there is no scheme of this name.
     """
-    fold = _FOLD.fullmatch(scheme)
-    if not fold and scheme not in ("stratified", *LISTED_SCHEMES):
+    if not check_fold(scheme) and scheme not in (STRATIFIED, *LISTED_SCHEMES):
         raise UsageError(f"expected a split of stratified, {', '.join(LISTED_SCHEMES)} or kfold-K/N, got {scheme!r}")
-    if fold and not 1 < int(fold["n_folds"]) >= int(fold["number"]):
-        raise UsageError(f"expected kfold-K/N with two folds and more, and K from 1 to N, got {scheme!r}")
     return scheme
 
 
@@ -83,27 +79,21 @@ def assign_splits(
     elif scheme in LISTED_SCHEMES:
         assignment = _listed(corpus, scheme)
     else:
-        assignment = _computed(corpus, scheme or "stratified", seed=seed, test_fraction=test_fraction)
-    _check_genres(assignment, corpus.genres)
+        fractions = {"test_fraction": test_fraction, "validation_fraction": validation_fraction}
+        return _computed(corpus, ComputedSplit(scheme=scheme or STRATIFIED, seed=seed, **fractions))
+    check_genres(assignment.scheme, assignment.tracks, assignment.split_of, genres=corpus.genres)
     if not validation_fraction:
         return assignment
     if "validation" in assignment.splits:
         raise UsageError(f"split {assignment.scheme!r} has a validation split of its own: no fraction can be taken for one")
-    assignment = _with_validation(assignment, fraction=validation_fraction, seed=seed)
+    split_of = with_validation(
+        assignment.tracks, assignment.split_of, scheme=assignment.scheme, fraction=validation_fraction, seed=seed
+    )
+    assignment = replace(assignment, split_of=split_of)
     if assignment.scheme in LISTED_SCHEMES and not corpus.info.synthetic:
         assignment = _without_repetitions(assignment)
-    _check_genres(assignment, corpus.genres, splits=SPLITS)
+        check_genres(assignment.scheme, assignment.tracks, assignment.split_of, genres=corpus.genres, splits=SPLITS)
     return assignment
-
-
-def _check_genres(assignment: SplitAssignment, genres: tuple[str, ...], *, splits: tuple[str, ...] = ("train", "test")) -> None:
-    present = {(track.genre, assignment.split_of[track.track_id]) for track in assignment.tracks}
-    for split in splits:
-        if lost := [genre for genre in genres if (genre, split) not in present]:
-            raise UsageError(
-                f"split {assignment.scheme!r} puts no track of genre {lost[0]!r} into {split}: there are too few tracks of it, "
-                "or they lie in too few groups"
-            )
 
 
 def _given(corpus: Corpus, given: Mapping[str, str]) -> SplitAssignment:
@@ -140,42 +130,14 @@ def _listed(corpus: Corpus, scheme: str) -> SplitAssignment:
     return assignment if corpus.info.synthetic else _without_repetitions(assignment)
 
 
-def _computed(corpus: Corpus, scheme: str, *, seed: int, test_fraction: float) -> SplitAssignment:
+def _computed(corpus: Corpus, rule: ComputedSplit) -> SplitAssignment:
     tracks = corpus.tracks
     notes: tuple[str, ...] = ()
     if looks_like_gtzan(corpus):
         tracks = group_repetitions(tracks)
         notes = (f"this is GTZAN: each of its {len(repetitions())} sets of exact repetitions is kept in one split",)
-    if fold := _FOLD.fullmatch(scheme):
-        test = _fold(tracks, number=int(fold["number"]), n_folds=int(fold["n_folds"]), seed=seed)
-    elif 0 < test_fraction < 1:
-        test = choose_share(tracks, share=test_fraction, seed=seed, purpose="split")
-    else:
-        raise UsageError(f"the test fraction must lie between 0 and 1, got {test_fraction}")
-    split_of = {track.track_id: "test" if track.track_id in test else "train" for track in tracks}
-    return SplitAssignment(scheme=scheme, tracks=tracks, split_of=split_of, left_out={}, notes=notes)
-
-
-def _fold(tracks: tuple[Track, ...], *, number: int, n_folds: int, seed: int) -> set[str]:
-    """The test tracks of one fold.
-
-    Raises:
-        UsageError: If one of the folds holds no track of a genre: then no run over all of them would be possible.
-    """
-    fold_of = deal_folds(tracks, n_folds=n_folds, seed=seed)
-    folds_with = defaultdict(set)
-    for track in tracks:
-        folds_with[track.genre].add(fold_of[track.track_id])
-    for genre, folds in sorted(folds_with.items()):
-        if len(folds) < n_folds:
-            raise UsageError(f"{len(folds)} of {n_folds} folds hold genre {genre!r}: it has too few tracks, or in too few groups")
-    return {track_id for track_id, fold in fold_of.items() if fold == number - 1}
-
-
-def _with_validation(assignment: SplitAssignment, *, fraction: float, seed: int) -> SplitAssignment:
-    train = [track for track in assignment.tracks if assignment.split_of[track.track_id] == "train"]
-    validation = choose_share(train, share=fraction, seed=seed, purpose="validation")
-    return replace(assignment, split_of={**assignment.split_of, **dict.fromkeys(validation, "validation")})
+    split_of = rule.split_of(tracks)
+    return SplitAssignment(scheme=rule.scheme, tracks=tracks, split_of=split_of, left_out={}, notes=notes, rule=rule)
 
 
 def _without_repetitions(assignment: SplitAssignment) -> SplitAssignment:

@@ -13,10 +13,10 @@ from beam_pipeline import storage
 from beam_pipeline.plan import STAGING
 from beam_pipeline.write.locked_folder import LOCK, locked_folder
 from tfrecords.errors import UsageError
-from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, may_be_left, may_be_replaced
+from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, may_be_left, may_be_replaced
 
 FEATURES = "features"
-_OWN_NAMES = (MANIFEST_FILE, REJECTED_FILE, STAGING, FEATURES)
+_OWN_NAMES = (MANIFEST_FILE, REJECTED_FILE, DUPLICATES_FILE, STAGING, FEATURES)
 
 
 def check_output(output: str, *, overwrite: bool) -> None:

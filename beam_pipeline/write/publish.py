@@ -13,33 +13,29 @@ import apache_beam as beam
 
 from beam_pipeline import storage
 from beam_pipeline.plan import Plan
+from beam_pipeline.track import DUPLICATE
+from beam_pipeline.write.duplicates import write_duplicates
 from beam_pipeline.write.output_folder import put_in_place
+from beam_pipeline.write.refusal import BuildError, RejectedError, note_refusal
 from beam_pipeline.write.track_lists import read_lists
-from tfrecords.augmentation import records_per_track
 from tfrecords.corpus import CorpusInfo
 from tfrecords.leakage import LeakFinder, first_leaks
-from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary, shard_file, tracks_file
+from tfrecords.manifest import (
+    DUPLICATES_FILE,
+    MANIFEST_FILE,
+    REJECTED_FILE,
+    Manifest,
+    Shard,
+    SplitSummary,
+    shard_file,
+    tracks_file,
+)
 from tfrecords.statistics import LogMelStatistics
+from tfrecords.tracks import starts_by_deformation
 from tfrecords.versions import PACKAGE
 
 _TRACKS = "tracks"
-PUBLISHED, REFUSED = "published", "refused.json"
-
-
-class BuildError(RuntimeError):
-    """The run ended without a dataset; the message says why."""
-
-
-class RejectedError(BuildError):
-    """Too many tracks cannot be used.
-
-    Attributes:
-        rejected: The tracks, with their reasons.
-    """
-
-    def __init__(self, message: str, rejected: Sequence[dict[str, Any]] = ()) -> None:
-        super().__init__(message)
-        self.rejected = rejected
+PUBLISHED = "published"
 
 
 @dataclass(kw_only=True)
@@ -49,11 +45,12 @@ class _Report:
     shards: list[dict[str, Any]]
     statistics: dict[str, LogMelStatistics]
     n_tracks_in: Mapping[tuple[str, str], int]
+    libraries: Sequence[dict[str, str]]
     n_tracks: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
-    libraries: dict[str, dict[str, str]] = field(default_factory=dict)
+    n_records: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
 
     def n_tracks_of(self, split: str) -> int:
@@ -76,6 +73,8 @@ class PublishDataset(beam.DoFn):
         lists: Sequence[str],
         statistics: Mapping[str, bytes],
         n_tracks: Mapping[tuple[str, str], int],
+        libraries: Sequence[str],
+        duplicates: Sequence[str],
     ) -> Iterator[str]:
         """Checks and publishes.
 
@@ -84,6 +83,8 @@ class PublishDataset(beam.DoFn):
             lists: Names of the lists of reports in the staging folder.
             statistics: Packed, by split.
             n_tracks: How many tracks went in, by split and genre.
+            libraries: The versions that workers ran, as JSON; each once.
+            duplicates: The lines of `duplicates.jsonl`.
 
         Raises:
             RejectedError: If too many tracks cannot be used, or none of a genre is left.
@@ -96,16 +97,16 @@ class PublishDataset(beam.DoFn):
                 shards=sorted(map(json.loads, shards), key=itemgetter("key")),
                 statistics={split: LogMelStatistics.unpack(statistics[split], spec=plan.spec) for split in plan.n_shards},
                 n_tracks_in=n_tracks,
+                libraries=list(map(json.loads, sorted(libraries))),
             )
             try:
-                self._publish(report, sorted(lists))
+                self._publish(report, sorted(lists), duplicates)
             except BuildError as error:
-                refusal = {"message": str(error), "is_rejected": isinstance(error, RejectedError)}
-                storage.write(storage.join(plan.staging, REFUSED), [json.dumps(refusal).encode()])
+                note_refusal(plan.staging, error)
                 raise
         yield storage.join(plan.output, MANIFEST_FILE)
 
-    def _publish(self, report: _Report, lists: Sequence[str]) -> None:
+    def _publish(self, report: _Report, lists: Sequence[str], duplicates: Sequence[str]) -> None:
         plan = self._plan
         digest = hashlib.sha256()
 
@@ -116,7 +117,8 @@ class PublishDataset(beam.DoFn):
 
         storage.write(storage.join(plan.staging, _TRACKS), hashed(_track_lines(plan, report, lists)))
         _write_rejected(plan, sorted((*report.rejected, *report.left_out), key=itemgetter("track_id")))
-        _check(plan, report)
+        write_duplicates(plan.output, duplicates)
+        _check(plan, report, n_equal=len(duplicates))
         manifest = _manifest(plan, report, tracks_sha256=digest.hexdigest())
         names = {shard["staged"]: named.name for shard, named in zip(report.shards, manifest.shards, strict=True)}
         put_in_place(plan.output, plan.staging, new_names=names | {_TRACKS: manifest.tracks_file}, manifest=manifest.to_json())
@@ -137,8 +139,8 @@ def _track_lines(plan: Plan, report: _Report, lists: Sequence[str]) -> Iterator[
         else:
             track = one["track"]
             report.n_tracks[track["split"], track["genre"]] += 1
+            report.n_records[track["split"]] += sum(map(len, starts_by_deformation(track).values()))
             report.leaks += leak_finder.leaks_of(track)
-            report.libraries[json.dumps(one["libraries"], sort_keys=True)] = one["libraries"]
             if plan.prunes_features:
                 report.keys.update(one["keys"])
             yield _line(track)
@@ -154,10 +156,11 @@ def _line(track: dict[str, Any]) -> bytes:
     return json.dumps(track).encode() + b"\n"
 
 
-def _check(plan: Plan, report: _Report) -> None:
+def _check(plan: Plan, report: _Report, *, n_equal: int) -> None:
     n_in, n_rejected, n_used = sum(report.n_tracks_in.values()), len(report.rejected), report.n_tracks.total()
-    if n_used + n_rejected != n_in:
-        raise BuildError(f"{n_in} tracks went in, {n_used} + {n_rejected} rejected ones came out")
+    n_duplicates = sum(track["kind"] == DUPLICATE for track in report.left_out)
+    if n_used + n_rejected + n_duplicates != n_in:
+        raise BuildError(f"{n_in} tracks went in, {n_used} + {n_rejected} rejected ones + {n_duplicates} duplicates came out")
     limit = plan.max_rejected.of(n_in)
     if n_rejected > limit:
         raise RejectedError(
@@ -166,18 +169,16 @@ def _check(plan: Plan, report: _Report) -> None:
     lost = sorted(set(report.n_tracks_in) - set(report.n_tracks))
     for split in plan.n_shards:
         for genre in (genre for name, genre in lost if name == split):
-            raise RejectedError(f"no track of genre {genre!r} in split {split!r} can be used", report.rejected)
+            hint = f"; {DUPLICATES_FILE} lists {n_equal} that repeat others" if n_equal else ""
+            raise RejectedError(f"no track of genre {genre!r} in split {split!r} can be used{hint}", report.rejected)
     if len(report.libraries) > 1:
-        one, other = list(report.libraries.values())[:2]
+        one, other, *_ = report.libraries
         name = next(name for name in sorted({*one, *other}) if one.get(name) != other.get(name))
         raise BuildError(f"the workers ran different versions: {name} {one.get(name)} and {other.get(name)}")
     for split in plan.n_shards:
-        n_records, n_tracks = report.statistics[split].n_records, report.n_tracks_of(split)
-        n_chunks = records_per_track(split, chunks_per_track=plan.chunks_per_track, augmentation=plan.augmentation)
-        if n_records != n_tracks * n_chunks:
-            raise BuildError(
-                f"the shards of split {split!r} hold {n_records} records instead of {n_tracks} tracks × {n_chunks} chunks"
-            )
+        n_records, expected = report.statistics[split].n_records, report.n_records[split]
+        if n_records != expected:
+            raise BuildError(f"the shards of split {split!r} hold {n_records} records instead of its tracks' {expected} chunks")
     if report.leaks:
         raise BuildError(
             f"the splits leak: {first_leaks(report.leaks)}; remove one of each, or put them into one group with --tracks"
@@ -188,7 +189,7 @@ def _check(plan: Plan, report: _Report) -> None:
 
 def _manifest(plan: Plan, report: _Report, *, tracks_sha256: str) -> Manifest:
     content = hashlib.sha256("".join((tracks_sha256, *(shard["sha256"] for shard in report.shards))).encode()).hexdigest()
-    (libraries,) = report.libraries.values() or ({},)
+    (libraries,) = report.libraries or ({},)
     return Manifest(
         corpus=plan.corpus or CorpusInfo(name=PurePosixPath(plan.output).name),
         preset=plan.preset,
@@ -198,6 +199,7 @@ def _manifest(plan: Plan, report: _Report, *, tracks_sha256: str) -> Manifest:
         test_fraction=plan.test_fraction,
         validation_fraction=plan.validation_fraction,
         chunks_per_track=plan.chunks_per_track,
+        min_chunks=plan.min_chunks,
         augmentation=plan.augmentation,
         genres=plan.genres,
         splits={

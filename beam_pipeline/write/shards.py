@@ -12,7 +12,6 @@ import numpy as np
 from beam_pipeline import storage
 from beam_pipeline.extract.references import unpack
 from beam_pipeline.plan import Plan
-from tfrecords.augmentation import AUGMENTED_SPLIT
 from tfrecords.framing import frame
 from tfrecords.log_mel import fill_frames
 from tfrecords.schema import Record, decode, encode
@@ -98,7 +97,7 @@ class ShardWriter:
             yield order, self._plan.record(log_mel, record.track_id, record.label, record.chunk_index, record.deformation)
 
     def _referenced(self, contents: Iterable[bytes], handover: str) -> Iterator[tuple[bytes, Record]]:
-        stores = {draw: self._plan.store(handover, draw) for draw in self._plan.draws(AUGMENTED_SPLIT)}
+        stores = {draw: self._plan.store(handover, draw) for draw in (None, self._plan.augmentation)}
         references = chain.from_iterable(map(unpack, filter(None, contents)))
         placed = [(record_order(self._plan.seed, one.track_id, one.candidate, one.deformation), one) for one in references]
         for order, one in sorted(placed, key=_order):

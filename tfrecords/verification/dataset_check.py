@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrecords.errors import quoted
-from tfrecords.manifest import MANIFEST_FILE, REJECTED_FILE, DatasetError, Manifest, Shard, may_be_left
+from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, DatasetError, Manifest, Shard, may_be_left
 from tfrecords.stable_hash import record_order, shard_index
 from tfrecords.statistics import LogMelStatistics
 from tfrecords.verification.problem import Problem, differences
@@ -82,7 +82,7 @@ class DatasetCheck:
         Folders are passed over: the pipeline keeps its own work in some. So are files of another dataset, which a run that was
         cut off while it took this one's place has left; the next run removes them.
         """
-        named = {MANIFEST_FILE, manifest.tracks_file, REJECTED_FILE, *(shard.name for shard in manifest.shards)}
+        named = {MANIFEST_FILE, manifest.tracks_file, REJECTED_FILE, DUPLICATES_FILE, *(shard.name for shard in manifest.shards)}
         for name in sorted(path.name for path in self._folder.iterdir() if not path.is_dir()):
             if name not in named and not may_be_left(name):
                 yield Problem(file=name if name.isprintable() else quoted(name), reason=f"is not named by {MANIFEST_FILE}")

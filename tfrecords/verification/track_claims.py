@@ -124,11 +124,8 @@ class TrackClaims:
             yield f"{name} has label {track['label']}, but its genre {quoted(track['genre'])} is number {label}"
         if not _SHA256.fullmatch(track["audio_blake3"]):
             yield f"{name} has no SHA-256 of its audio"
-        if len(track["start_samples"]) != manifest.chunks_per_track:
-            yield (
-                f"{name} has {len(track['start_samples'])} start samples, "
-                f"dataset.json says {manifest.chunks_per_track} chunks per track"
-            )
+        if expected := self._other_number(track["start_samples"], track["n_samples"], manifest.chunks_per_track):
+            yield f"{name} has {len(track['start_samples'])} start samples, dataset.json says {expected} chunks per track"
         for flaw in self._chunk_flaws(track["start_samples"], n_samples=track["n_samples"]):
             yield f"{name} has {flaw}"
         yield from (f"{name} {flaw}" for flaw in self._deformation_flaws(track))
@@ -142,13 +139,25 @@ class TrackClaims:
             return
         for deformation in augmentation.deformations:
             starts = claimed.get(deformation.name, [])
-            if len(starts) != augmentation.chunks_per_deformation:
+            n_samples = deformation.n_samples(track["n_samples"])
+            if expected := self._other_number(starts, n_samples, augmentation.chunks_per_deformation, least=0):
                 yield (
                     f"has {len(starts)} start samples of deformation {deformation.name}, "
-                    f"dataset.json says {augmentation.chunks_per_deformation} chunks per deformation"
+                    f"dataset.json says {expected} chunks per deformation"
                 )
-            for flaw in self._chunk_flaws(starts, n_samples=deformation.n_samples(track["n_samples"])):
+            for flaw in self._chunk_flaws(starts, n_samples=n_samples):
                 yield f"has, of deformation {deformation.name}, {flaw}"
+
+    def _other_number(self, starts: list[int], n_samples: int, n_chunks: int, *, least: int | None = None) -> str:
+        """How many chunks of a waveform there should be, where there are others; else nothing."""
+        min_chunks = self._manifest.min_chunks
+        if min_chunks is None:
+            return "" if len(starts) == n_chunks else str(n_chunks)
+        n_candidates = self._manifest.spec.n_candidate_chunks(n_samples)
+        least = min_chunks if least is None else least
+        if len(starts) == min(n_chunks, n_candidates) >= least:
+            return ""
+        return f"{least} to {n_chunks}, as many as there are of its {n_candidates}"
 
     def _chunk_flaws(self, starts: list[int], *, n_samples: int) -> Iterator[str]:
         """What is wrong with the start samples of chunks that lie in a waveform of `n_samples` samples."""
