@@ -53,6 +53,12 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
         help="catalogue of the tracks; its paths are relative to --input or its own folder",
     )
     parser.add_argument(
+        "--genre-level",
+        type=int,
+        choices=(1, 2),
+        help="the genres are the folders in the corpus (1), or those in these (2); without it 1, unless they look like others",
+    )
+    parser.add_argument(
         "--split",
         type=_split_scheme,
         metavar="SCHEME",

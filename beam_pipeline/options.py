@@ -39,6 +39,8 @@ class BuildOptions:
 
     Attributes:
         input: Folder of the corpus, or that the paths of `tracks` are relative to; a path or a URL.
+        genre_level: Which folders below `input` are the genres: 1 for those in it, 2 for those in these; None for 1 where nothing
+            speaks against it.
         tracks: Catalogue of the tracks, a CSV file; None for all that lie in the input folder.
         output: Folder of the dataset, a path or a URL.
         preset: Name of the spec, a key of PRESETS.
@@ -69,6 +71,7 @@ class BuildOptions:
     input: str
     output: str
     preset: str = "paper"
+    genre_level: int | None = None
     tracks: str | None = None
     split: str | None = None
     test_fraction: float = 0.25

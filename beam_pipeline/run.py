@@ -76,7 +76,10 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
     features = _features_folder(options)
     for path in filter(None, (options.input, options.tracks, options.output, options.features)):
         storage.check_url(path)
-    corpus = read_catalogue(options.tracks, root=options.input) if options.tracks else index_corpus(options.input)
+    if options.tracks:
+        corpus = read_catalogue(options.tracks, root=options.input)
+    else:
+        corpus = index_corpus(options.input, genre_level=options.genre_level)
     assignment = assign_splits(
         corpus,
         scheme=options.split,

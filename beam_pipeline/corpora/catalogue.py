@@ -3,6 +3,7 @@
 import csv
 import io
 import posixpath
+import re
 from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from tfrecords.manifest import SPLITS
 _REQUIRED = ("path", "label")
 _COLUMNS = (*_REQUIRED, "split", "group", "track_id")
 _GENRE_PARENTS = tuple(f"{parent}/" for parent in GENRE_PARENTS)
+_URL = re.compile(r"[a-z0-9]+:/")  # of its two slashes, a normal path has one
 _PROBLEMS_SHOWN = 10
 _CHARACTERS_SHOWN = 60
 
@@ -39,7 +41,7 @@ def read_catalogue(file: str, *, root: str) -> Corpus:
     rows = _rows(file)
     _, header = next(rows, (0, []))
     _check_header(file, header)
-    catalogue = _Catalogue(header)
+    catalogue = _Catalogue(header, root=storage.absolute(root))
     for line, fields in rows:
         catalogue.add(line, fields)
     catalogue.check(file)
@@ -91,7 +93,8 @@ class _Catalogue:
         gives_splits: Whether there is.
     """
 
-    def __init__(self, header: list[str]) -> None:
+    def __init__(self, header: list[str], *, root: str) -> None:
+        self._root = f"{root}/"
         self.tracks: list[Track] = []
         self.split_of: dict[str, str] = {}
         self.gives_splits = "split" in header
@@ -126,7 +129,7 @@ class _Catalogue:
         if self.gives_splits and split not in SPLITS:
             return f"the split must be train, validation or test, got {_short(split)}"
         normal_path = posixpath.normpath(path)
-        track_id = track_id or _default_id(label, normal_path)
+        track_id = track_id or _default_id(label, normal_path.removeprefix(self._root))
         earlier = self._line_of_path.setdefault(normal_path, line)
         if earlier != line:
             return f"the path {_short(path)} is in line {earlier} too"
@@ -162,8 +165,17 @@ class _Catalogue:
 
 
 def _default_id(label: str, path: str) -> str:
-    """The id that `index_corpus` gives the same file: its path below the label's folder, without the ending."""
-    if path.startswith(_GENRE_PARENTS):
+    """The id that `index_corpus` gives the same file: its path below the label's folder, without the ending.
+
+    Args:
+        label: The track's.
+        path: Relative to the root, or absolute where it lies elsewhere: then what is above the label's folder plays no part.
+    """
+    is_elsewhere = path.startswith("/") or _URL.match(path)
+    above = next((f"/{parent}/{label}/" for parent in GENRE_PARENTS if f"/{parent}/{label}/" in f"/{path}"), None)
+    if above or is_elsewhere:
+        *_, path = f"/{path}".rpartition(above or f"/{label}/")
+    elif path.startswith(_GENRE_PARENTS):
         path = path.removeprefix(next(parent for parent in _GENRE_PARENTS if path.startswith(parent)))
     name, _ = posixpath.splitext(path.removeprefix(f"{label}/"))
     return track_id_of(label, name)

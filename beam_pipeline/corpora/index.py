@@ -5,10 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from beam_pipeline import storage
 from beam_pipeline.corpora.gtzan_archive import WORK
+from beam_pipeline.corpora.shape import check_shape
 from beam_pipeline.track import Track
 from tfrecords.audio_formats import AUDIO_SUFFIXES
 from tfrecords.command import python_command
@@ -78,36 +79,35 @@ def _cannot_list(error: OSError) -> None:
     raise UsageError(f"{error.filename} cannot be listed: {error.strerror}")
 
 
-def _tracks_on_this_machine(folder: Path) -> tuple[str, list[Track]]:
-    """The folder of the genre folders, and the tracks."""
+def _paths_on_this_machine(folder: Path) -> tuple[str, list[PurePosixPath]]:
+    """The folder of the genre folders, and the audio files below it, relative to it."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     root = next((folder / parent for parent in GENRE_PARENTS if (folder / parent).is_dir()), folder)
-    tracks = [
-        _track(genre_folder.name, path)
-        for genre_folder in root.iterdir()
-        if genre_folder.is_dir() and not genre_folder.name.startswith(".")
-        for path in _audio_files(genre_folder)
+    paths = [
+        PurePosixPath(top.name, path)
+        for top in root.iterdir()
+        if top.is_dir() and not top.name.startswith(".")
+        for path in _audio_files(top)
     ]
-    return str(root), tracks
+    return str(root), paths
 
 
-def _tracks_behind_url(url: str) -> tuple[str, list[Track]]:
+def _paths_behind_url(url: str) -> tuple[str, list[PurePosixPath]]:
     """Likewise; there are no folders, only objects whose names have slashes."""
     names = list(storage.files_below(url))
     parent = next((parent for parent in GENRE_PARENTS if any(name.startswith(f"{parent}/") for name in names)), None)
     prefix = f"{parent}/" if parent else ""
-    tracks = []
-    for name in names:
-        genre, _, path = name.removeprefix(prefix).partition("/")
-        hidden = any(part.startswith(".") for part in (genre, PurePosixPath(path).name))
-        if name.startswith(prefix) and not hidden and PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES:
-            tracks.append(_track(genre, PurePosixPath(path)))
-    return storage.join(url, parent) if parent else url, tracks
+    paths = [PurePosixPath(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
+    shown = [path for path in paths if not any(part.startswith(".") for part in (path.parts[0], path.name))]
+    audio = [path for path in shown if len(path.parts) > 1 and path.suffix.lower() in AUDIO_SUFFIXES]
+    return storage.join(url, parent) if parent else url, audio
 
 
-def _track(genre: str, path: PurePath) -> Track:
-    return Track(track_id=track_id_of(genre, path.with_suffix("").as_posix()), path=f"{genre}/{path.as_posix()}", genre=genre)
+def _track(path: PurePosixPath, level: int) -> Track:
+    genre = path.parts[level - 1]
+    name = PurePosixPath(*path.parts[: level - 1], *path.parts[level:]).with_suffix("")
+    return Track(track_id=track_id_of(genre, str(name)), path=str(path), genre=genre)
 
 
 def read_corpus_info(folder: str) -> CorpusInfo | None:
@@ -125,18 +125,26 @@ def read_corpus_info(folder: str) -> CorpusInfo | None:
         raise UsageError(f"{marker}: {error}") from error
 
 
-def index_corpus(folder: str) -> Corpus:
+def index_corpus(folder: str, *, genre_level: int | None = None) -> Corpus:
     """Lists the tracks of a folder that holds `genres/`, `Data/genres_original/`, or a folder per label.
 
     The order of directory listings plays no part. Files that are not audio by their ending are passed over.
 
     Args:
         folder: A path, or a URL such as gs:// or s3://.
+        genre_level: The folders that are the genres: 1 for those in the folder, 2 for those in these. None for 1, and for a
+            refusal where they look like anything else.
 
     Raises:
-        UsageError: If the folder is missing, holds no audio or one label alone, or two files would be the same track.
+        UsageError: If the folder is missing, holds no audio or one label alone, two files would be the same track, or it is not
+            plain which folders are the genres.
     """
-    root, tracks = _tracks_behind_url(folder.rstrip("/")) if storage.is_remote(folder) else _tracks_on_this_machine(Path(folder))
+    is_remote = storage.is_remote(folder)
+    root, paths = _paths_behind_url(folder.rstrip("/")) if is_remote else _paths_on_this_machine(Path(folder))
+    if genre_level is None:
+        check_shape(root, paths)
+    level = genre_level or 1
+    tracks = [_track(path, level) for path in paths if len(path.parts) > level]
     tracks.sort(key=lambda track: (track.track_id, track.path))
     genres = tuple(sorted({track.genre for track in tracks}))
     _check(root, tracks, genres)
