@@ -24,7 +24,7 @@ from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE
+from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, UNKNOWN_LICENSE
 
 if TYPE_CHECKING:
     from beam_pipeline.run import BuildResult
@@ -81,6 +81,9 @@ def parse_options(arguments: list[str]) -> tuple[BuildOptions, str | None]:
         help="add chunks of each train track with other tempo and pitch; stretch-pitch: 3 chunks each of 8 deformations, "
         "Schindler, Lidy and Rauber's (2016)",
     )
+    parser.add_argument(
+        "--license", type=_license, default=UNKNOWN_LICENSE, help="of the audio, for the dataset's card: CC-BY-4.0"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of split, chunk draw and record order")
     parser.add_argument("--num-shards", type=_positive, help="shards per split; chosen from the size where not given")
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes of the DirectRunner")
@@ -127,6 +130,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= threading.TIMEOUT_MAX:
         raise argparse.ArgumentTypeError(f"must be a positive number of seconds, got {text!r}")
     return seconds
+
+
+def _license(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"must be a text on one line, got {text!r}")
+    return text
 
 
 def _split_scheme(text: str) -> str:

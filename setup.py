@@ -34,6 +34,9 @@ TEST = [
     "flask-cors>=5,<7",
     "jax>=0.7,<0.11",
     "tensorflow-io>=0.37.1,<0.38",
+    "tensorflow-datasets>=4.9.10,<5",
+    "mlcroissant>=1.1,<2",
+    "markdown-it-py>=3,<5",
 ]
 
 setup(

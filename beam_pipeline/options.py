@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
+from tfrecords.manifest import UNKNOWN_LICENSE
+
 Duplicates = Literal["group", "drop", "fail"]
 
 
@@ -50,6 +52,7 @@ class BuildOptions:
         chunks_per_track: How many chunks are drawn of each track.
         min_chunks: A track that has fewer, but so many, gives them all; None for none but `chunks_per_track`.
         augment: Name of what is drawn of each train track besides, a key of AUGMENTATIONS; None for nothing.
+        license: Of the audio, an SPDX identifier or a text, for the dataset's card.
         seed: Of split, chunk draw and record order.
         num_shards: Shards per split; None chooses from the size.
         workers: Worker processes of the local runner; with 0 this process does the work, and a file that crashes the decoder
@@ -79,6 +82,7 @@ class BuildOptions:
     chunks_per_track: int = 15
     min_chunks: int | None = None
     augment: str | None = None
+    license: str = UNKNOWN_LICENSE
     seed: int = 0
     num_shards: int | None = None
     workers: int = 1

@@ -15,6 +15,7 @@ from beam_pipeline.track import Track
 from tfrecords.augmentation import AUGMENTATIONS, Augmentation
 from tfrecords.corpus import CorpusInfo
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.manifest import UNKNOWN_LICENSE
 from tfrecords.schema import Record
 from tfrecords.stable_hash import shard_index
 
@@ -44,6 +45,7 @@ class Plan:
         split_scheme: What decided the splits, for `dataset.json`.
         test_fraction: Likewise the share of a genre's tracks that was asked for in the test split; None for none.
         validation_fraction: Likewise of the others in the validation split.
+        license: Of the audio, likewise.
         features: Folder that the tracks' features are kept in, for the next run; None to keep none.
         prunes_features: Whether those of other tracks are removed from that folder in the end.
         handover: Folder on a disk that all workers share. Features lie there for the next stage, and only references to them are
@@ -73,6 +75,7 @@ class Plan:
     split_scheme: str = "own"
     test_fraction: float | None = None
     validation_fraction: float | None = None
+    license: str = UNKNOWN_LICENSE
     features: str | None = None
     prunes_features: bool = False
     handover: str | None = None

@@ -180,6 +180,7 @@ def _plan(
         split_scheme=assignment.scheme,
         test_fraction=options.test_fraction if assignment.scheme == "stratified" else None,
         validation_fraction=options.validation_fraction or None,
+        license=options.license,
         features=features,
         prunes_features=options.features is None,
         handover=workspace.handover,

@@ -78,6 +78,7 @@ def test_only_the_pipeline_imports_beam() -> None:
         ("keras_model.summary", ("tensorflow", "keras", "apache_beam", "matplotlib", "jinja2")),
         ("run_pipeline", ("apache_beam", "tensorflow", "requests", "huggingface_hub")),
         ("beam_pipeline.download", ("apache_beam", "tensorflow", "librosa", "numpy", "huggingface_hub")),
+        ("tfrecords.cards", ("tensorflow", "tensorflow_datasets", "mlcroissant", "huggingface_hub", "yaml", "jinja2")),
         ("tfrecords.verify, tfrecords.show", ("apache_beam", "jinja2", "matplotlib", "tensorflow")),
     ],
 )

@@ -46,7 +46,10 @@ def test_the_same_bytes_from_and_to_an_object_store(
     assert "0 track(s) computed, 6 taken from an earlier run" in capsys.readouterr().out
     names = {name for name in objects(bucket, "out/") if name and STAGING not in name}
     assert sorted(re.sub("-[0-9a-f]{8}(?=[-.])", "-#", name) for name in names) == [
+        "README.md",
+        "croissant.json",
         "dataset.json",
+        "dataset_info.json",
         "rejected.jsonl",
         *(f"test-#-0000{number}-of-00002.tfrecord" for number in (0, 1)),
         "tracks-#.jsonl",

@@ -28,7 +28,10 @@ def test_what_a_dataset_holds(write_corpus: WriteCorpus, tmp_path: Path) -> None
     assert manifest.genres == GENRES
     assert {split: (one.n_tracks, one.n_records) for split, one in manifest.splits.items()} == {"train": (9, 36), "test": (3, 12)}
     assert names_in(tmp_path / "out") == [
+        "README.md",
+        "croissant.json",
         "dataset.json",
+        "dataset_info.json",
         "features",
         "rejected.jsonl",
         *(f"test-#-0000{number}-of-00002.tfrecord" for number in (0, 1)),

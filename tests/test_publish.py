@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from tests.conftest import GENRES, write_tracks
 from tests.cut_off import DISK_CALLS, Injector, die, in_small_child
 from tests.helpers import WriteCorpus, build
 from tfrecords.errors import UsageError
+from tfrecords.framing import scan_records
 from tfrecords.manifest import read_dataset
 from tfrecords.verification.dataset_check import DatasetCheck
 
@@ -50,7 +52,17 @@ class Waiting:
         fingerprint = read_dataset(self.output).fingerprint
         assert fingerprint in (self.old, self.new)
         assert list(DatasetCheck(self.output).problems()) == []
+        self._assert_other_tools_open_one()
         return fingerprint
+
+    def _assert_other_tools_open_one(self) -> None:
+        """Not by TFDS itself, which would take a second each of hundreds of times: every shard that it would read is whole."""
+        for split in json.loads((self.output / "dataset_info.json").read_text())["splits"]:
+            for index, n_records in enumerate(split["shardLengths"]):
+                place = f"{index:05d}-of-{len(split['shardLengths']):05d}"
+                name = split["filepathTemplate"].format(SHARD_X_OF_Y=place, FILEFORMAT="tfrecord")
+                with (self.output / name).open("rb") as file:
+                    assert sum(not one.flaw for one in scan_records(file, longest=2**20)) == int(n_records)
 
 
 def stop_before_publishing(monkeypatch: pytest.MonkeyPatch, start: Callable[[], object], saved: dict[str, Any]) -> None:
@@ -147,7 +159,7 @@ def test_publishing_is_cut_off_at_every_call_of_the_disk(waiting: Waiting, name:
         waiting.publish()
         assert waiting.assert_whole() == waiting.new
         names = {path.name for path in waiting.output.iterdir() if path.suffix in (".tfrecord", ".jsonl", ".json")}
-        assert len(names) == 2 * 3 + 3, "nothing of the old one is left"
+        assert len(names) == 2 * 3 + 5, "nothing of the old one is left"
     assert {waiting.old, waiting.new} == set(fingerprints), "before and after the moment of change"
     assert fingerprints == sorted(fingerprints, key=[waiting.old, waiting.new].index), "there is one such moment"
 
@@ -170,16 +182,18 @@ def test_the_beginning_of_the_next_run_is_cut_off(waiting: Waiting, name: str) -
         assert waiting.assert_whole() == waiting.old
 
 
-@pytest.mark.parametrize("number", [5, 20, 30, 40])
+@pytest.mark.parametrize("number", [5, 20, 30, 40, 50])
 def test_whole_runs_after_one_that_was_killed(waiting: Waiting, number: int, write_corpus: WriteCorpus) -> None:
     waiting.reset()
     assert attempt(waiting.publish, Injector(number, happening=die)) is None
-    (waiting.output / f".dataset.json.{'0' * 32}").write_text("half")
+    for name in ("README.md", "croissant.json", "dataset.json", "dataset_info.json"):
+        (waiting.output / f".{name}.{'0' * 32}").write_text("half")
     corpus = write_corpus("again", n_tracks=2)
     build(corpus, waiting.output, num_shards=1, overwrite=True)
     assert list(DatasetCheck(waiting.output).problems()) == []
     assert {path.name.split("-")[0] for path in waiting.output.iterdir()} == {
-        *("dataset.json", "features", "rejected.jsonl", "test", "tracks", "train")
+        *("README.md", "croissant.json", "dataset.json", "dataset_info.json"),
+        *("features", "rejected.jsonl", "test", "tracks", "train"),
     }
 
 

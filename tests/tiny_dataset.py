@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tfrecords.augmentation import Augmentation, augmentation_of
+from tfrecords.cards import TrackTally, derived_files
 from tfrecords.corpus import CorpusInfo
 from tfrecords.framing import frame
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
@@ -18,6 +19,7 @@ from tfrecords.manifest import Manifest, Shard, SplitSummary
 from tfrecords.schema import Record, encode
 from tfrecords.stable_hash import record_order, shard_index
 from tfrecords.statistics import LogMelStatistics
+from tfrecords.tracks import TrackLine
 from tfrecords.verification.dataset_check import DatasetCheck
 
 SPEC = dataclasses.replace(PRESETS["full80"], n_mels=5, n_frames=7)
@@ -141,6 +143,14 @@ class TinyDataset:
             **changes,
         )
         (self.folder / "dataset.json").write_text(self.manifest.to_json())
+
+    def write_derived(self) -> None:
+        """Writes the files that other tools read, as they follow from what was written last."""
+        tally = TrackTally()
+        for track in self.tracks:
+            tally.add(cast(TrackLine, track))
+        for name, data in derived_files(self.manifest, tally).items():
+            (self.folder / name).write_bytes(data)
 
     def edit(self, name: str, data: bytes | bytearray) -> None:
         """Puts other bytes into a file, as an accident would."""

@@ -50,7 +50,7 @@ class DatasetSummary:
         return [
             ("preset", manifest.preset),
             *_spec_facts(manifest.spec),
-            ("chunks", f"{manifest.chunks_per_track} of each track"),
+            ("chunks", f"{manifest.chunks_drawn} of each track"),
             *([("augmentation", _augmentation_fact(manifest.augmentation))] if manifest.augmentation else []),
             ("split", manifest.split_scheme),
             ("seed", str(manifest.seed)),

@@ -15,20 +15,26 @@ from tfrecords.augmentation import Augmentation, Deformation
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError, quoted
 from tfrecords.json_types import check_types
+from tfrecords.left_out import LeftOut
 from tfrecords.log_mel_spec import LogMelSpec
 
 MANIFEST_FILE = "dataset.json"
 REJECTED_FILE = "rejected.jsonl"
 DUPLICATES_FILE = "duplicates.jsonl"
+# What other tools read: `tfrecords.cards` derives it from the manifest and the list of tracks.
+DERIVED_FILES = ("README.md", "croissant.json", "dataset_info.json")
+UNKNOWN_LICENSE = "unknown"
 FORMAT_VERSION = 3
 _DIGITS = 8
 _OWN_NAME = re.compile(r"[a-z]+-[0-9a-f]{8}-\d{5,}-of-\d{5,}\.tfrecord|tracks-[0-9a-f]{8}\.jsonl")
 # What is written before it has its name.
-_HALF = re.compile(r"\.(dataset\.json|rejected\.jsonl|duplicates\.jsonl|tracks-[0-9a-f]{8}\.jsonl)\.[0-9a-f]{32}")
+_WRITTEN = "|".join(map(re.escape, (MANIFEST_FILE, REJECTED_FILE, DUPLICATES_FILE, *DERIVED_FILES)))
+_HALF = re.compile(rf"\.({_WRITTEN}|tracks-[0-9a-f]{{8}}\.jsonl)\.[0-9a-f]{{32}}")
 _FIXED_NAME = re.compile(r"[a-z]+-\d{5,}-of-\d{5,}\.tfrecord|tracks\.jsonl")
 # Its files had the same names in every dataset.
 _FIXED_NAMES_VERSION = 2
 _FIXED_TRACKS_FILE = "tracks.jsonl"
+_NOT_IN_FINGERPRINT = ("left_out", "code_version", "libraries")
 # A dataset has train and test always, and validation where it was asked for.
 SPLITS = ("train", "validation", "test")
 
@@ -81,6 +87,8 @@ class Manifest:
         standardization: `mean` and `std` of the train split, for the spec's standardization; None for none.
         tracks_file: Name of the list of its tracks.
         tracks_sha256: Digest of that file.
+        license: Of the audio, an SPDX identifier or a text. `dataset.json` lacks the key where it is unknown.
+        left_out: The tracks that it was made without, by kind of reason. `dataset.json` lacks the key where there are none.
         code_version: Version of the code that wrote it.
         libraries: Versions of the libraries that computed it, by name; empty where they were not noted.
     """
@@ -101,14 +109,21 @@ class Manifest:
     standardization: Mapping[str, Any] | None
     tracks_file: str = _FIXED_TRACKS_FILE
     tracks_sha256: str
+    license: str = UNKNOWN_LICENSE
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
     code_version: str
     libraries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all of the content but the versions: equal datasets have equal fingerprints."""
-        content = {key: value for key, value in self._content().items() if key not in ("code_version", "libraries")}
+        """SHA-256 over all of the content but the versions and what was left out: equal datasets have equal fingerprints."""
+        content = {key: value for key, value in self._content().items() if key not in _NOT_IN_FINGERPRINT}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def chunks_drawn(self) -> str:
+        """How many chunks were drawn of each track, for people: "15", or "3 to 15"."""
+        return f"{'' if self.min_chunks is None else f'{self.min_chunks} to '}{self.chunks_per_track}"
 
     def shards_of(self, split: str) -> tuple[Shard, ...]:
         """The shards of one split, in order.
@@ -128,8 +143,11 @@ class Manifest:
         if self.tracks_file == _FIXED_TRACKS_FILE:
             content["format_version"] = _FIXED_NAMES_VERSION
             del content["tracks_file"]
-        if not self.libraries:
-            del content["libraries"]
+        if self.license == UNKNOWN_LICENSE:
+            del content["license"]
+        for key in ("left_out", "libraries"):
+            if not content[key]:
+                del content[key]
         return content
 
     def to_json(self) -> str:
@@ -162,9 +180,13 @@ class Manifest:
             if version not in (_FIXED_NAMES_VERSION, FORMAT_VERSION):
                 known = f"{_FIXED_NAMES_VERSION} and {FORMAT_VERSION}"
                 raise DatasetError(f"{MANIFEST_FILE} has format version {quoted(version)}, this code reads {known}")
-            values.setdefault("tracks_file", _FIXED_TRACKS_FILE)
-            values.setdefault("libraries", {})
-            values.setdefault("min_chunks", None)
+            values = {
+                "tracks_file": _FIXED_TRACKS_FILE,
+                "license": UNKNOWN_LICENSE,
+                "left_out": {},
+                "libraries": {},
+                "min_chunks": None,
+            } | values
             values |= {
                 "corpus": _typed(CorpusInfo, values["corpus"]),
                 "spec": LogMelSpec.from_dict(values["spec"]),
@@ -172,6 +194,7 @@ class Manifest:
                 "genres": tuple(values["genres"]),
                 "splits": {name: _typed(SplitSummary, split) for name, split in values["splits"].items()},
                 "shards": tuple(_typed(Shard, shard) for shard in values["shards"]),
+                "left_out": {kind: _left_out(tracks) for kind, tracks in values["left_out"].items()},
             }
             manifest = _typed(cls, values)
             for name in (manifest.tracks_file, *(shard.name for shard in manifest.shards)):
@@ -221,6 +244,10 @@ def _typed(kind: type[_T], values: dict[str, Any]) -> _T:
 def _augmentation(values: dict[str, Any]) -> Augmentation:
     deformations = tuple(_typed(Deformation, deformation) for deformation in values["deformations"])
     return _typed(Augmentation, values | {"deformations": deformations})
+
+
+def _left_out(values: dict[str, Any]) -> LeftOut:
+    return _typed(LeftOut, values | {"first": tuple(values["first"])})
 
 
 def _is_file_name(name: str) -> bool:

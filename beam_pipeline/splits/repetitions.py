@@ -9,7 +9,7 @@ from typing import Any
 from beam_pipeline.corpora.index import Corpus
 from beam_pipeline.splits.groups import join_groups
 from beam_pipeline.track import Track
-from tfrecords.gtzan import GENRES, TRACK_IDS
+from tfrecords.gtzan import TRACK_IDS, is_gtzan
 
 
 def read_list(name: str) -> Any:
@@ -28,7 +28,8 @@ def looks_like_gtzan(corpus: Corpus) -> bool:
 
     It is when its audio is not synthetic, its genres are GTZAN's ten, and every id is one of GTZAN's thousand.
     """
-    return not corpus.info.synthetic and corpus.genres == GENRES and all(track.track_id in TRACK_IDS for track in corpus.tracks)
+    knows_tracks = all(track.track_id in TRACK_IDS for track in corpus.tracks)
+    return is_gtzan(corpus.genres, synthetic=corpus.info.synthetic, knows_tracks=knows_tracks)
 
 
 def group_repetitions(tracks: Sequence[Track]) -> tuple[Track, ...]:

@@ -12,8 +12,9 @@ from uuid import uuid4
 from beam_pipeline import storage
 from beam_pipeline.plan import STAGING
 from beam_pipeline.write.locked_folder import LOCK, locked_folder
+from tfrecords.cards import stated_digest
 from tfrecords.errors import UsageError
-from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, may_be_left, may_be_replaced
+from tfrecords.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, may_be_left, may_be_replaced
 
 FEATURES = "features"
 _OWN_NAMES = (MANIFEST_FILE, REJECTED_FILE, DUPLICATES_FILE, STAGING, FEATURES)
@@ -31,7 +32,7 @@ def check_output(output: str, *, overwrite: bool) -> None:
         names = sorted(storage.names_in(output))
     except OSError as error:
         raise UsageError(f"the output {output} cannot be used as a folder: {error.strerror or error}") from error
-    foreign = [name for name in names if name not in _OWN_NAMES and not may_be_replaced(name)]
+    foreign = [name for name in names if not _is_own(output, name)]
     if foreign:
         raise UsageError(f"the output folder {output} holds other files ({foreign[0]!r}); choose another one")
     if overwrite:
@@ -42,6 +43,15 @@ def check_output(output: str, *, overwrite: bool) -> None:
     unknown = [name for name in shards if not may_be_left(name)]
     if unknown and STAGING not in names:
         raise UsageError(f"the output {output} holds TFRecords of unknown origin ({unknown[0]}); use --overwrite to replace them")
+
+
+def _is_own(output: str, name: str) -> bool:
+    if name in DERIVED_FILES:  # anyone's folder may have a README.md
+        try:
+            return stated_digest(storage.read(storage.join(output, name))) is not None
+        except OSError:  # no file, or not ours to read
+            return False
+    return name in _OWN_NAMES or may_be_replaced(name)
 
 
 @contextmanager
@@ -83,15 +93,17 @@ def staging_folder(output: str, *, stays: bool = False) -> Iterator[str]:
                 storage.remove_folder(str(folder))
 
 
-def put_in_place(output: str, staging: str, *, new_names: Mapping[str, str], manifest: str) -> None:
+def put_in_place(output: str, staging: str, *, new_names: Mapping[str, str], derived: Mapping[str, bytes], manifest: str) -> None:
     """Has a dataset take the place of what was in the folder: its files first, beside the old ones, then its `dataset.json`.
 
-    It can be done again after it was cut off anywhere.
+    Between them the derived files take the place of the old dataset's, one by one: each describes a dataset that is there. It can
+    be done again after it was cut off anywhere.
 
     Args:
         output: The folder.
         staging: The folder with the staged files.
         new_names: Names of the files in the output folder, by their names in the staging folder.
+        derived: What other tools read, by the names of the files, in the order in which they are replaced.
         manifest: Text of `dataset.json`.
 
     Raises:
@@ -103,6 +115,7 @@ def put_in_place(output: str, staging: str, *, new_names: Mapping[str, str], man
     if lost := [new for old, new in new_names.items() if old not in staged and new not in there]:
         raise RuntimeError(f"{output}: {lost[0]} is neither staged nor in place")
     storage.move(staging, waiting, target=output, new_names=[new_names[name] for name in waiting])
-    storage.write(storage.join(output, MANIFEST_FILE), [manifest.encode()])
+    for name, data in (*derived.items(), (MANIFEST_FILE, manifest.encode())):
+        storage.write(storage.join(output, name), [data])
     named = set(new_names.values())
     storage.remove(output, [name for name in storage.names_in(output) if may_be_replaced(name) and name not in named])

@@ -18,8 +18,10 @@ from beam_pipeline.write.duplicates import write_duplicates
 from beam_pipeline.write.output_folder import put_in_place
 from beam_pipeline.write.refusal import BuildError, RejectedError, note_refusal
 from beam_pipeline.write.track_lists import read_lists
+from tfrecords.cards import TrackTally, derived_files
 from tfrecords.corpus import CorpusInfo
 from tfrecords.leakage import LeakFinder, first_leaks
+from tfrecords.left_out import left_out_by_kind
 from tfrecords.manifest import (
     DUPLICATES_FILE,
     MANIFEST_FILE,
@@ -31,7 +33,6 @@ from tfrecords.manifest import (
     tracks_file,
 )
 from tfrecords.statistics import LogMelStatistics
-from tfrecords.tracks import starts_by_deformation
 from tfrecords.versions import PACKAGE
 
 _TRACKS = "tracks"
@@ -46,15 +47,27 @@ class _Report:
     statistics: dict[str, LogMelStatistics]
     n_tracks_in: Mapping[tuple[str, str], int]
     libraries: Sequence[dict[str, str]]
-    n_tracks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tally: TrackTally = field(default_factory=TrackTally)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
-    n_records: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
+
+    @property
+    def n_tracks(self) -> Counter[tuple[str, str]]:
+        """How many tracks there are, by split and genre."""
+        return self.tally.n_tracks
+
+    @property
+    def unused(self) -> list[dict[str, Any]]:
+        """The tracks that are not used, whatever the reason."""
+        return sorted((*self.rejected, *self.left_out), key=itemgetter("track_id"))
 
     def n_tracks_of(self, split: str) -> int:
         return sum(number for (name, _), number in self.n_tracks.items() if name == split)
+
+    def n_records_of(self, split: str) -> int:
+        return sum(number for (name, _), number in self.tally.n_records.items() if name == split)
 
 
 class PublishDataset(beam.DoFn):
@@ -116,12 +129,18 @@ class PublishDataset(beam.DoFn):
                 yield line
 
         storage.write(storage.join(plan.staging, _TRACKS), hashed(_track_lines(plan, report, lists)))
-        _write_rejected(plan, sorted((*report.rejected, *report.left_out), key=itemgetter("track_id")))
+        _write_rejected(plan, report.unused)
         write_duplicates(plan.output, duplicates)
         _check(plan, report, n_equal=len(duplicates))
         manifest = _manifest(plan, report, tracks_sha256=digest.hexdigest())
         names = {shard["staged"]: named.name for shard, named in zip(report.shards, manifest.shards, strict=True)}
-        put_in_place(plan.output, plan.staging, new_names=names | {_TRACKS: manifest.tracks_file}, manifest=manifest.to_json())
+        put_in_place(
+            plan.output,
+            plan.staging,
+            new_names=names | {_TRACKS: manifest.tracks_file},
+            derived=derived_files(manifest, report.tally),
+            manifest=manifest.to_json(),
+        )
         if plan.features and plan.prunes_features:
             plan.store(plan.features).prune(report.keys)
         storage.write(storage.join(plan.staging, PUBLISHED), [b"\n"])
@@ -138,8 +157,7 @@ def _track_lines(plan: Plan, report: _Report, lists: Sequence[str]) -> Iterator[
             report.left_out.append(one["left_out"])
         else:
             track = one["track"]
-            report.n_tracks[track["split"], track["genre"]] += 1
-            report.n_records[track["split"]] += sum(map(len, starts_by_deformation(track).values()))
+            report.tally.add(track)
             report.leaks += leak_finder.leaks_of(track)
             if plan.prunes_features:
                 report.keys.update(one["keys"])
@@ -176,7 +194,7 @@ def _check(plan: Plan, report: _Report, *, n_equal: int) -> None:
         name = next(name for name in sorted({*one, *other}) if one.get(name) != other.get(name))
         raise BuildError(f"the workers ran different versions: {name} {one.get(name)} and {other.get(name)}")
     for split in plan.n_shards:
-        n_records, expected = report.statistics[split].n_records, report.n_records[split]
+        n_records, expected = report.statistics[split].n_records, report.n_records_of(split)
         if n_records != expected:
             raise BuildError(f"the shards of split {split!r} hold {n_records} records instead of its tracks' {expected} chunks")
     if report.leaks:
@@ -221,6 +239,8 @@ def _manifest(plan: Plan, report: _Report, *, tracks_sha256: str) -> Manifest:
         standardization=report.statistics["train"].standardization(),
         tracks_file=tracks_file(content),
         tracks_sha256=tracks_sha256,
+        license=plan.license,
+        left_out=left_out_by_kind(report.unused),
         code_version=libraries.get(PACKAGE, "not installed"),
         libraries={name: number for name, number in libraries.items() if name != PACKAGE},
     )

@@ -23,7 +23,10 @@ def check(run: Run, expected: dict[str, str], notes: list[str], *, runner: str) 
 
 def test_what_is_compared(expected: dict[str, str]) -> None:
     assert sorted(re.sub("-[0-9a-f]{8}(?=[-.])", "-#", name) for name in expected) == [
+        "README.md",
+        "croissant.json",
         "dataset.json",
+        "dataset_info.json",
         "fingerprint",
         "rejected.jsonl",
         *(f"test-#-0000{number}-of-00003.tfrecord" for number in range(3)),

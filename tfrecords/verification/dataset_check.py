@@ -6,9 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from tfrecords.errors import quoted
-from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, DatasetError, Manifest, Shard, may_be_left
+from tfrecords.manifest import (
+    DERIVED_FILES,
+    DUPLICATES_FILE,
+    MANIFEST_FILE,
+    REJECTED_FILE,
+    DatasetError,
+    Manifest,
+    Shard,
+    may_be_left,
+)
 from tfrecords.stable_hash import record_order, shard_index
 from tfrecords.statistics import LogMelStatistics
+from tfrecords.verification.derived_check import derived_file_problems
 from tfrecords.verification.problem import Problem, differences
 from tfrecords.verification.shard_check import ShardCheck, SplitTally
 from tfrecords.verification.track_claims import MissingRecords, TrackClaims
@@ -60,6 +70,7 @@ class DatasetCheck:
         tracks = TrackClaims(manifest)
         yield from tracks.read(self._folder, progress=progress)
         self.n_tracks = tracks.n_tracks.total()
+        yield from derived_file_problems(self._folder, manifest, tracks)
         for shard in {shard.name: shard for shard in manifest.shards}.values():
             check = ShardCheck(shard, manifest=manifest, tracks=tracks, tally=self._tallies[shard.split])
             yield from check.run(self._folder, progress=progress)
@@ -82,7 +93,8 @@ class DatasetCheck:
         Folders are passed over: the pipeline keeps its own work in some. So are files of another dataset, which a run that was
         cut off while it took this one's place has left; the next run removes them.
         """
-        named = {MANIFEST_FILE, manifest.tracks_file, REJECTED_FILE, DUPLICATES_FILE, *(shard.name for shard in manifest.shards)}
+        fixed = (MANIFEST_FILE, REJECTED_FILE, DUPLICATES_FILE, *DERIVED_FILES)
+        named = {*fixed, manifest.tracks_file, *(shard.name for shard in manifest.shards)}
         for name in sorted(path.name for path in self._folder.iterdir() if not path.is_dir()):
             if name not in named and not may_be_left(name):
                 yield Problem(file=name if name.isprintable() else quoted(name), reason=f"is not named by {MANIFEST_FILE}")

@@ -12,6 +12,7 @@ from sys import intern
 from typing import BinaryIO, NamedTuple
 
 from tfrecords.augmentation import augmentation_of
+from tfrecords.cards import TrackTally
 from tfrecords.errors import quoted
 from tfrecords.leakage import LeakFinder
 from tfrecords.manifest import Manifest
@@ -53,12 +54,16 @@ class TrackClaims:
         known: Whether there is a list of tracks to compare records with.
         n_tracks: Tracks by split.
         n_records: Records by split.
+        tally: What the derived files say of the list.
+        is_whole: Whether the list is the one that `dataset.json` names.
     """
 
     def __init__(self, manifest: Manifest) -> None:
         self.known = False
         self.n_tracks: Counter[str] = Counter()
         self.n_records: Counter[str] = Counter()
+        self.tally = TrackTally()
+        self.is_whole = False
         self._manifest = manifest
         self._file = manifest.tracks_file
         self._label_of = {genre: label for label, genre in reversed(list(enumerate(manifest.genres)))}
@@ -107,7 +112,8 @@ class TrackClaims:
             for reason in (*self._flaws(track), *leaks.leaks_of(track)):
                 yield Problem(file=self._file, place=place, reason=reason)
             self._add(track)
-        if digest.hexdigest() != self._manifest.tracks_sha256:
+        self.is_whole = digest.hexdigest() == self._manifest.tracks_sha256
+        if not self.is_whole:
             yield Problem(file=self._file, reason="was altered: its SHA-256 differs")
 
     def _flaws(self, track: TrackLine) -> Iterator[str]:
@@ -172,6 +178,7 @@ class TrackClaims:
     def _add(self, track: TrackLine) -> None:
         claimed = starts_by_deformation(track)
         self.n_tracks[track["split"]] += 1
+        self.tally.add(track)
         self.n_records[track["split"]] += sum(map(len, claimed.values()))
         if track["track_id"] not in self._rows:
             place = self._add_starts(claimed.pop(""))
