@@ -44,7 +44,9 @@ class Runner:
         if self._is_local:
             if options.no_wait:
                 raise UsageError("--no-wait is for runners that go on without this program, not for the DirectRunner")
-            processes = f"{options.workers} worker process(es)" if options.workers else "in this process"
+            processes = (
+                f"{options.workers} worker process{'es' * (options.workers > 1)}" if options.workers else "in this process"
+            )
             self.description = f"{options.runner} (Beam's FnApiRunner, {processes})"
             self._runner = FnApiRunner()
         else:
