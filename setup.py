@@ -61,6 +61,7 @@ setup(
         "librosa>=0.11,<0.12",
         "numpy>=2.1,<3",
         "protobuf>=5,<8",
+        "pyarrow>=20,<26",
         "scipy>=1.14,<1.18",
         "soundfile>=0.13,<0.15",
         "soxr>=0.5,<2",

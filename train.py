@@ -12,7 +12,17 @@ from keras_model.quiet import load_tensorflow
 from keras_model.run import check_data, check_output, train
 from keras_model.run_folder import RunRecord
 from keras_model.series import train_several
-from tfrecords.command import CommandParser, at_least_zero, exit_status, keras_seed, positive, python_command, whole
+from tfrecords.command import (
+    CommandParser,
+    at_least_zero,
+    dataset,
+    exit_status,
+    folder,
+    keras_seed,
+    positive,
+    python_command,
+    whole,
+)
 from tfrecords.errors import FailedError, UsageError
 
 _NOT_GIVEN = object()
@@ -30,7 +40,10 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
     parser = CommandParser(
         prog="train.py", description=__doc__, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the dataset")
+    parser.add_argument("--data", type=dataset, default=DEFAULT_DATA, help="folder or URL of the dataset")
+    parser.add_argument(
+        "--cache-dir", type=folder, metavar="DIR", help="keep copies of shards behind a URL here; streamed where not given"
+    )
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")
     parser.add_argument("--model", choices=tuple(NETWORKS), default="shallow", help="network")
@@ -134,8 +147,11 @@ def _train(arguments: list[str]) -> int:
         resumed.check_data(manifest)
     # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
     load_tensorflow(verbose=options.verbose)
+    from tfrecords.shard_records import shard_errors
+
     try:
-        interrupted = train_several(options, manifest) if options.several else train(options, manifest, resumed=resumed)
+        with shard_errors():
+            interrupted = train_several(options, manifest) if options.several else train(options, manifest, resumed=resumed)
     except OSError as error:
         raise FailedError(f"{error.filename or options.output}: {error.strerror or error}") from error
     except KeyboardInterrupt:

@@ -24,7 +24,9 @@ def main() -> None:
     from keras_model.training.batch_augmentation import augmenter
     from tfrecords.framing import frame
     from tfrecords.log_mel_spec import PRESETS
+    from tfrecords.manifest import Shard
     from tfrecords.schema import Record, encode
+    from tfrecords.shard_records import ShardRecords
 
     spec = PRESETS["paper"]
     rng = np.random.default_rng(0)
@@ -33,8 +35,8 @@ def main() -> None:
     track_ids = [f"track.{number // 15:05d}" for number in range(_N_RECORDS)]
     cached = SplitData.from_arrays(log_mels, labels, track_ids, np.arange(_N_RECORDS) % 15)
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"train-{shard:05d}" for shard in range(_N_SHARDS)]
-        for shard, file in enumerate(files):
+        names = [f"train-{shard:05d}" for shard in range(_N_SHARDS)]
+        for shard, name in enumerate(names):
             records = (
                 Record(
                     log_mel=log_mels[row],
@@ -46,11 +48,12 @@ def main() -> None:
                 )
                 for row in range(shard, _N_RECORDS, _N_SHARDS)
             )
-            file.write_bytes(b"".join(frame(encode(record)) for record in records))
+            (Path(folder) / name).write_bytes(b"".join(frame(encode(record)) for record in records))
+        shards = [Shard(name=name, split="train", n_records=0, n_bytes=0, sha256="") for name in names]
         empty = np.empty(0, dtype=np.int64)
         streamed = SplitData(
             shape=spec.shape,
-            files=[str(file) for file in files],
+            records=ShardRecords(Path(folder), shards),
             n_records=_N_RECORDS,
             labels=empty,
             track_ids=[],

@@ -9,9 +9,10 @@ from typing import Any
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE, FrontEnd
-from tfrecords.command import CommandParser, at_least_zero, exit_status
+from tfrecords.command import CommandParser, at_least_zero, dataset, exit_status, folder
 from tfrecords.errors import UsageError, quoted
 from tfrecords.manifest import DatasetError, Manifest, read_dataset
+from tfrecords.places import Place, place_of
 from tfrecords.tracks import read_tracks
 
 
@@ -23,7 +24,8 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the dataset")
+    parser.add_argument("--data", type=dataset, default=DEFAULT_DATA, help="folder or URL of the dataset")
+    parser.add_argument("--cache-dir", type=folder, metavar="DIR", help="keep copies of shards behind a URL here")
     parser.add_argument("--split", default="test", help="split to evaluate on")
     parser.add_argument(
         "--cache-gib", type=at_least_zero, default=TrainOptions.cache_gib, help="keep a split up to this size in memory"
@@ -53,7 +55,7 @@ def read_run(run: Path) -> FrontEnd:
         raise UsageError(f"{run}: {error}") from error
 
 
-def check_fits(front_end: FrontEnd, manifest: Manifest, data: Path) -> None:
+def check_fits(front_end: FrontEnd, manifest: Manifest, data: Place) -> None:
     """Refuses a dataset of another spec or other genres than the run's.
 
     Raises:
@@ -66,7 +68,7 @@ def check_fits(front_end: FrontEnd, manifest: Manifest, data: Path) -> None:
         raise DatasetError(f"{data} has the genres {', '.join(manifest.genres)}; the run's are {', '.join(front_end.genres)}")
 
 
-def overlap(run: Path, data: Path, split: str) -> list[str]:
+def overlap(run: Path, data: Place, split: str) -> list[str]:
     """The tracks of a split that the run was trained on or chosen by: tracks of the same audio, or of the same name.
 
     Raises:
@@ -96,10 +98,11 @@ def main(arguments: list[str]) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     front_end = read_run(options.run)
-    manifest = read_dataset(options.data)
+    data = place_of(options.data, cache_dir=options.cache_dir)
+    manifest = read_dataset(data)
     check_fits(front_end, manifest, options.data)
     manifest.shards_of(options.split)
-    known = overlap(options.run, options.data, options.split)
+    known = overlap(options.run, data, options.split)
     if known and not options.allow_overlap:
         raise DatasetError(
             f"{options.run} was trained on {len(known)} of the tracks of split {options.split} of {options.data}, such as "
@@ -109,9 +112,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     from keras_model.data.split_data import load_split
     from keras_model.evaluation.accuracies import Evaluation
     from keras_model.networks.classifiers import load_model
+    from tfrecords.shard_records import shard_errors
 
-    split = load_split(options.data, manifest, options.split, cache_bytes=options.cache_gib * 2**30)
-    result = Evaluation.of(load_model(options.run / MODEL_FILE), split, manifest.genres).to_dict()
+    with shard_errors():
+        split = load_split(data, manifest, options.split, cache_bytes=options.cache_gib * 2**30)
+        result = Evaluation.of(load_model(options.run / MODEL_FILE), split, manifest.genres).to_dict()
     if options.json:
         corpus = {"corpus": manifest.corpus.name, "synthetic": manifest.corpus.synthetic}
         print(json.dumps(corpus | {"tracks_trained_on": len(known)} | result))

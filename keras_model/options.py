@@ -1,13 +1,14 @@
 """What a training run is asked to do."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.networks.settings import NetworkSettings, network_settings
 from tfrecords.errors import UsageError
+from tfrecords.places import Place, place_of
 
 DEFAULT_DATA = Path("data/tfrecords")
 DECAYS = ("none", "cosine")
@@ -15,8 +16,6 @@ KEPT = ("last", "best")
 AUGMENTATIONS = ("spec",)
 STANDARDIZATIONS = ("per_band",)
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
-
-
 PAPER = "paper"
 # What a recipe does not name has the default of TrainOptions, and what the command line names has the last word.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
@@ -40,7 +39,8 @@ class TrainOptions:
     """Options of one run; the defaults are the paper's.
 
     Attributes:
-        data: Folder of the dataset.
+        data: Folder or URL of the dataset.
+        cache_dir: Where copies of the shards of a dataset behind a URL are kept; None for streaming them.
         output: Folder of the run.
         recipe: Name of the recipe that gave the other options their defaults.
         model: Name of the network.
@@ -77,7 +77,8 @@ class TrainOptions:
         verbose: Whether TensorFlow's own messages are shown.
     """
 
-    data: Path = DEFAULT_DATA
+    data: Place = DEFAULT_DATA
+    cache_dir: Path | None = None
     output: Path = Path("runs")
     recipe: str = PAPER
     model: str = "shallow"
@@ -109,6 +110,15 @@ class TrainOptions:
     export: Path | None = None
     exports: bool = True
     verbose: bool = False
+
+    @property
+    def dataset(self) -> Place:
+        """Where the dataset is read.
+
+        Raises:
+            UsageError: If it cannot be read like that.
+        """
+        return place_of(self.data, cache_dir=self.cache_dir)
 
     @property
     def export_folder(self) -> Path:
@@ -164,8 +174,8 @@ class TrainOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """The options as `options.json` holds them."""
-        values = asdict(self) | {"export": self.export_folder}
-        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        values = vars(self) | {"export": self.export_folder}
+        return {name: str(value) if isinstance(value, Place) else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -175,6 +185,5 @@ class TrainOptions:
             KeyError: If a folder is missing.
             TypeError: If there is an unknown option.
         """
-        folders = {name: Path(values[name]) for name in ("data", "output", "export") if values[name] is not None}
-        options: dict[str, Any] = {**values, **folders}
-        return cls(**options)
+        folders = {name: Path(values[name]) for name in ("output", "export", "cache_dir") if values.get(name) is not None}
+        return cls(**{**values, **folders, "data": place_of(values["data"])})

@@ -27,7 +27,7 @@ from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
 from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import MANIFEST_FILE, DatasetError, Manifest, read_dataset
+from tfrecords.manifest import DatasetError, Manifest, NoDatasetError, read_dataset
 from tfrecords.versions import PACKAGE, versions_of
 from tfrecords.whole_file import write_whole
 
@@ -48,12 +48,12 @@ def check_data(options: TrainOptions) -> Manifest:
             preset of that name has here; or if its splits share tracks, audio or groups.
         UsageError: If it lacks the validation split that the options need.
     """
-    if not (options.data / MANIFEST_FILE).is_file():
-        output = () if options.data == DEFAULT_DATA else ("--output", options.data)
+    try:
+        manifest = read_dataset(options.dataset)
+    except NoDatasetError as error:
+        output = () if options.data == DEFAULT_DATA else ("--output", str(options.data))
         command = python_command("run_pipeline.py", "--runner", "DirectRunner", *output)
-        there = f"{options.data} has no {MANIFEST_FILE}" if options.data.exists() else f"there is no {options.data}"
-        raise DatasetError(f"no dataset: {there}; make one with: {command}")
-    manifest = read_dataset(options.data)
+        raise DatasetError(f"no dataset: {error}; make one with: {command}") from error
     preset = PRESETS.get(manifest.preset)
     if preset is not None and preset != manifest.spec:
         raise DatasetError(f"{options.data} was made with another spec than preset {manifest.preset!r} has in this version")
@@ -62,7 +62,7 @@ def check_data(options: TrainOptions) -> Manifest:
             f"--keep best and --early-stopping need a validation split, and {options.data} has none: "
             "make it with run_pipeline.py --validation-fraction"
         )
-    refuse_leaks(options.data)
+    refuse_leaks(options.dataset)
     return manifest
 
 
@@ -167,7 +167,7 @@ def _write(record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained:
     write_whole(output / TRACKS_FILE, json.dumps(tracks, indent=0).encode())
     metrics = _metrics(options, manifest, data, trained)
     write_whole(output / METRICS_FILE, json.dumps(metrics, indent=1, allow_nan=False).encode() + b"\n")
-    report = write_report(metrics, folder=output, data=options.data, manifest=manifest)
+    report = write_report(metrics, folder=output, data=options.dataset, manifest=manifest)
     _print_result(options, metrics, report)
     if options.exports:
         print(f"SavedModel  {export_model(trained.model, front_end, folder=options.export_folder)}")

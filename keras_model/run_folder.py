@@ -30,7 +30,7 @@ EXPORT_CHECK_FILE = "export_check.json"
 
 _FORMAT_VERSION = 2
 # What may differ from the start of the run: none of it changes a step.
-_CHANGEABLE = ("data", "epochs", "export", "exports", "verbose")
+_CHANGEABLE = ("data", "cache_dir", "epochs", "export", "exports", "verbose")
 
 
 class TrainingError(FailedError):

@@ -1,7 +1,10 @@
 """A real S3 server on loopback, and runs that Beam's S3 client serves."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -9,6 +12,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 import run_pipeline
+from tests.waiting import wait_until
 
 BUCKET = "tracks"
 KEYS = {"aws_access_key_id": "someone", "aws_secret_access_key": "nothing-secret", "region_name": "us-east-1"}
@@ -23,6 +27,27 @@ def server() -> Iterator[str]:
     requests.post(f"http://{host}:{port}/moto-api/reset", timeout=10)  # it remembers what one before it had
     yield f"http://{host}:{port}"
     moto.stop()
+
+
+@contextmanager
+def server_process() -> Iterator[str]:
+    """The same in a process of its own, for readers in TensorFlow's threads, which must not wait for one of Python's."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+    try:
+        wait_until(lambda: _answers(port), process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def make_bucket(endpoint: str) -> Any:

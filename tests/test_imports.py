@@ -79,7 +79,8 @@ def test_only_the_pipeline_imports_beam() -> None:
         ("run_pipeline", ("apache_beam", "tensorflow", "requests", "huggingface_hub")),
         ("beam_pipeline.download", ("apache_beam", "tensorflow", "librosa", "numpy", "huggingface_hub")),
         ("tfrecords.cards", ("tensorflow", "tensorflow_datasets", "mlcroissant", "huggingface_hub", "yaml", "jinja2")),
-        ("tfrecords.verify, tfrecords.show", ("apache_beam", "jinja2", "matplotlib", "tensorflow")),
+        ("tfrecords.verify, tfrecords.show", ("apache_beam", "jinja2", "matplotlib", "tensorflow", "pyarrow")),
+        ("tfrecords", ("apache_beam", "tensorflow", "pyarrow", "numpy")),
     ],
 )
 def test_heavy_packages_are_not_loaded(modules: str, forbidden: tuple[str, ...]) -> None:

@@ -8,12 +8,18 @@ import pytest
 
 from beam_pipeline.plan import STAGING
 from tests.helpers import WriteCorpus, build, digests
-from tests.object_store import BUCKET, objects, run
+from tests.object_store import BUCKET, KEYS, objects, run
+from tfrecords import verify
 from tfrecords.manifest import read_dataset
 
 
 def test_the_same_bytes_from_and_to_an_object_store(
-    write_corpus: WriteCorpus, tmp_path: Path, bucket: Any, endpoint: str, capsys: pytest.CaptureFixture[str]
+    write_corpus: WriteCorpus,
+    tmp_path: Path,
+    bucket: Any,
+    endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     corpus = write_corpus(n_tracks=2, parent="Data/genres_original")
     for path in corpus.rglob("*.wav"):
@@ -36,6 +42,9 @@ def test_the_same_bytes_from_and_to_an_object_store(
         (downloaded / name).parent.mkdir(parents=True, exist_ok=True)
         (downloaded / name).write_bytes(data)
     assert read_dataset(downloaded)
+    for name, value in {"AWS_ENDPOINT_URL": endpoint, **{name.upper(): value for name, value in KEYS.items()}}.items():
+        monkeypatch.setenv(name, value)
+    assert verify.main([f"s3://{BUCKET}/out/"]) == 0
     assert digests(downloaded) == digests(tmp_path / "here")
 
     # A dataset that is there is not replaced unasked; asked for, it leaves nothing of the old one, and decodes nothing.

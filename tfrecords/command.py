@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tfrecords.errors import FailedError, UsageError, printable
+from tfrecords.places import Place, place_of
 
 _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # likewise, that had no reader any more
@@ -101,6 +102,14 @@ def folder(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("must name a folder, got ''")
     return Path(text)
+
+
+def dataset(text: str) -> Place:
+    """The argparse type of a dataset's folder, or its URL."""
+    try:
+        return place_of(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _checked(kind: type[int] | type[float], text: str, fits: Callable[[float], bool], expected: str) -> float:

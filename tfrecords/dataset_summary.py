@@ -2,12 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from tfrecords.augmentation import AUGMENTED_SPLIT, Augmentation
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
+from tfrecords.places import Place
 from tfrecords.text_table import columns
 from tfrecords.tracks import read_tracks, starts_by_deformation
 
@@ -29,7 +29,7 @@ class DatasetSummary:
     n_records: Counter[tuple[str, str]]
 
     @classmethod
-    def of(cls, folder: Path, manifest: Manifest) -> Self:
+    def of(cls, folder: Place, manifest: Manifest) -> Self:
         """Counts the tracks that are listed.
 
         Raises:

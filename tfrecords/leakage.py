@@ -1,11 +1,11 @@
 """Leaks: what lies in two splits, though a network must not be tested on what it was trained on."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tfrecords.errors import quoted
 from tfrecords.manifest import DatasetError
+from tfrecords.places import Place
 from tfrecords.tracks import read_tracks
 
 _SHOWN = 3
@@ -71,7 +71,7 @@ def find_leaks(tracks: Iterable[Mapping[str, Any]]) -> list[str]:
     return [leak for track in tracks for leak in finder.leaks_of(track)]
 
 
-def refuse_leaks(folder: Path) -> None:
+def refuse_leaks(folder: Place) -> None:
     """Refuses a dataset whose splits share tracks, audio or groups.
 
     Raises:

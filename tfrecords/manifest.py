@@ -5,8 +5,8 @@ It names its files. Those of another dataset have other names: one takes the pla
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -17,6 +17,7 @@ from tfrecords.errors import UsageError, quoted
 from tfrecords.json_types import check_types
 from tfrecords.left_out import LeftOut
 from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.places import Place, sha256_of
 
 MANIFEST_FILE = "dataset.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -25,12 +26,6 @@ DUPLICATES_FILE = "duplicates.jsonl"
 DERIVED_FILES = ("README.md", "croissant.json", "dataset_info.json")
 UNKNOWN_LICENSE = "unknown"
 FORMAT_VERSION = 3
-_DIGITS = 8
-_OWN_NAME = re.compile(r"[a-z]+-[0-9a-f]{8}-\d{5,}-of-\d{5,}\.tfrecord|tracks-[0-9a-f]{8}\.jsonl")
-# What is written before it has its name.
-_WRITTEN = "|".join(map(re.escape, (MANIFEST_FILE, REJECTED_FILE, DUPLICATES_FILE, *DERIVED_FILES)))
-_HALF = re.compile(rf"\.({_WRITTEN}|tracks-[0-9a-f]{{8}}\.jsonl)\.[0-9a-f]{{32}}")
-_FIXED_NAME = re.compile(r"[a-z]+-\d{5,}-of-\d{5,}\.tfrecord|tracks\.jsonl")
 # Its files had the same names in every dataset.
 _FIXED_NAMES_VERSION = 2
 _FIXED_TRACKS_FILE = "tracks.jsonl"
@@ -43,6 +38,10 @@ _T = TypeVar("_T")
 
 class DatasetError(UsageError):
     """A folder that is no whole dataset, or one that does not fit its use."""
+
+
+class NoDatasetError(DatasetError):
+    """A folder that is not there, or holds no dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,32 +208,6 @@ class Manifest:
         return manifest, stated
 
 
-def shard_file(key: str, content: str) -> str:
-    """Name of a shard: that of one dataset is no other's.
-
-    Args:
-        key: For instance "train-00000-of-00005".
-        content: Digest of all that the dataset holds, in hexadecimal.
-    """
-    split, _, place = key.partition("-")
-    return f"{split}-{content[:_DIGITS]}-{place}.tfrecord"
-
-
-def tracks_file(content: str) -> str:
-    """Name of the list of tracks, likewise."""
-    return f"tracks-{content[:_DIGITS]}.jsonl"
-
-
-def may_be_left(name: str) -> bool:
-    """Whether a file's name tells that a run left it which was cut off while its dataset took another's place."""
-    return _OWN_NAME.fullmatch(name) is not None or _HALF.fullmatch(name) is not None
-
-
-def may_be_replaced(name: str) -> bool:
-    """Whether a file's name may be one of a dataset's, also of one of format version 2, or of the half of such a file."""
-    return may_be_left(name) or _FIXED_NAME.fullmatch(name) is not None
-
-
 def _typed(kind: type[_T], values: dict[str, Any]) -> _T:
     """A dataclass of values read from JSON, each of the type that the class declares."""
     check_types(values, kind, name=kind.__name__)
@@ -254,48 +227,88 @@ def _is_file_name(name: str) -> bool:
     return name.isprintable() and len(name) <= 255 and name not in ("", ".", "..") and not set(name) & {"/", "\\"}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@contextmanager
+def _readable(folder: Place) -> Iterator[None]:
+    """Says of a folder, or a store, that cannot be read why."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
 
 
-def read_manifest(folder: Path) -> Manifest:
+def check_there(folder: Place) -> None:
+    """Refuses a folder without `dataset.json`.
+
+    Raises:
+        NoDatasetError: If there is no such folder, or no such file in it.
+        DatasetError: If that cannot be told.
+    """
+    with _readable(folder):
+        if (folder / MANIFEST_FILE).is_file():
+            return
+        there = folder.is_dir()
+    raise NoDatasetError(
+        f"{folder} is no whole dataset: it has no {MANIFEST_FILE}" if there else f"there is no dataset in {folder}"
+    )
+
+
+def read_manifest(folder: Place) -> Manifest:
     """Reads a dataset's manifest, without looking at its shards.
 
     Raises:
-        DatasetError: If the folder or the manifest is missing, or the manifest is damaged.
+        NoDatasetError: If the folder or the manifest is missing.
+        DatasetError: If the manifest is damaged or cannot be read.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"there is no dataset in {folder}")
-    if not (folder / MANIFEST_FILE).is_file():
-        raise DatasetError(f"{folder} is no whole dataset: it has no {MANIFEST_FILE}")
+    check_there(folder)
+    with _readable(folder):
+        text = (folder / MANIFEST_FILE).read_bytes()
     try:
-        return Manifest.from_json((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        return Manifest.from_json(text.decode())
     except ValueError as error:
         raise DatasetError(f"{folder}: {error}") from error
 
 
-def read_dataset(folder: Path) -> Manifest:
+def read_dataset(folder: Place) -> Manifest:
     """Reads a dataset's manifest and checks that every file it names is there, whole and unaltered.
+
+    The SHA-256 of a shard behind a URL is left to who reads it, so that it is not fetched twice (`tfrecords.shards`).
 
     Raises:
         DatasetError: Naming every file that is missing or altered.
     """
     manifest = read_manifest(folder)
-    problems = []
-    tracks = folder / manifest.tracks_file
-    if not tracks.is_file():
-        problems.append(f"{tracks.name} is missing")
-    elif _sha256(tracks) != manifest.tracks_sha256:
-        problems.append(f"{tracks.name} was altered: its SHA-256 differs")
-    for shard in manifest.shards:
-        path = folder / shard.name
-        if not path.is_file():
-            problems.append(f"{shard.name} is missing")
-        elif path.stat().st_size != shard.n_bytes:
-            problems.append(f"{shard.name} has {path.stat().st_size} bytes instead of {shard.n_bytes}")
-        elif _sha256(path) != shard.sha256:
-            problems.append(f"{shard.name} was altered: its SHA-256 differs")
+    with _readable(folder):
+        problems = _flaws(folder, manifest.shards, hashed=isinstance(folder, Path))
+        tracks = folder / manifest.tracks_file
+        if not tracks.is_file():
+            problems.insert(0, f"{tracks.name} is missing")
+        elif sha256_of(tracks) != manifest.tracks_sha256:
+            problems.insert(0, f"{tracks.name} was altered: its SHA-256 differs")
     if problems:
         raise DatasetError(f"{folder} is damaged: {'; '.join(problems)}; make it again with run_pipeline.py --overwrite")
     return manifest
+
+
+def check_shards(folder: Place, shards: Iterable[Shard]) -> None:
+    """Checks that shards are there and of their sizes; what is in them is not looked at.
+
+    Raises:
+        DatasetError: Naming every one that is not.
+    """
+    with _readable(folder):
+        problems = _flaws(folder, shards, hashed=False)
+    if problems:
+        raise DatasetError(f"{folder} is damaged: {'; '.join(problems)}")
+
+
+def _flaws(folder: Place, shards: Iterable[Shard], *, hashed: bool) -> list[str]:
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    flaws = []
+    for shard in shards:
+        if shard.name not in sizes:
+            flaws.append(f"{shard.name} is missing")
+        elif sizes[shard.name] != shard.n_bytes:
+            flaws.append(f"{shard.name} has {sizes[shard.name]} bytes instead of {shard.n_bytes}")
+        elif hashed and sha256_of(folder / shard.name) != shard.sha256:
+            flaws.append(f"{shard.name} was altered: its SHA-256 differs")
+    return flaws

@@ -1,14 +1,15 @@
 """Reading a dataset's records without TensorFlow."""
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 from tfrecords.framing import read_records
 from tfrecords.manifest import Manifest
+from tfrecords.places import Place
 from tfrecords.schema import Record, decode
+from tfrecords.shards import open_shard
 
 
-def read_split(folder: Path, manifest: Manifest, split: str) -> Iterator[Record]:
+def read_split(folder: Place, manifest: Manifest, split: str) -> Iterator[Record]:
     """Yields the records of one split, in the order of its shards.
 
     Args:
@@ -21,13 +22,13 @@ def read_split(folder: Path, manifest: Manifest, split: str) -> Iterator[Record]
         ValueError: If a shard is damaged; with its name and the place in it.
     """
     for shard in manifest.shards_of(split):
-        with (folder / shard.name).open("rb") as file:
+        with open_shard(folder, shard) as file:
             for serialized in read_records(file, name=shard.name):
                 yield decode(serialized, shape=manifest.spec.shape)
 
 
 def read_records_at(
-    folder: Path, manifest: Manifest, splits: Sequence[str], places: Collection[int]
+    folder: Place, manifest: Manifest, splits: Sequence[str], places: Collection[int]
 ) -> Iterator[tuple[int, Record]]:
     """Yields some records of some splits with their places, in order. Shards that hold none of them are not opened.
 
@@ -45,7 +46,7 @@ def read_records_at(
     for shard in (shard for split in splits for shard in manifest.shards_of(split)):
         here = {place - first for place in places if first <= place < first + shard.n_records}
         if here:
-            with (folder / shard.name).open("rb") as file:
+            with open_shard(folder, shard) as file:
                 for number, serialized in enumerate(read_records(file, name=shard.name)):
                     if number in here:
                         yield first + number, decode(serialized, shape=manifest.spec.shape)

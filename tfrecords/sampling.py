@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tfrecords.manifest import Manifest
+from tfrecords.places import Place
 from tfrecords.reading import read_split
 from tfrecords.schema import Record
 
@@ -28,7 +28,7 @@ class SampledTrack:
     records: list[Record] = field(default_factory=list)
 
 
-def sample_tracks(folder: Path, manifest: Manifest, *, n_tracks: int, n_chunks: int) -> Mapping[str, list[SampledTrack]]:
+def sample_tracks(folder: Place, manifest: Manifest, *, n_tracks: int, n_chunks: int) -> Mapping[str, list[SampledTrack]]:
     """Takes the first tracks of each genre that the splits hold, and their first chunks.
 
     Args:
@@ -58,7 +58,7 @@ def sample_tracks(folder: Path, manifest: Manifest, *, n_tracks: int, n_chunks: 
 
 
 def _sample_split(
-    folder: Path, manifest: Manifest, split: str, *, n_tracks: int, n_chunks: int
+    folder: Place, manifest: Manifest, split: str, *, n_tracks: int, n_chunks: int
 ) -> Mapping[str, list[SampledTrack]]:
     sampled: dict[str, SampledTrack] = {}
     per_genre: Counter[str] = Counter()

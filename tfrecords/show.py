@@ -4,10 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfrecords.command import python_command
+from tfrecords.command import CommandParser, dataset, python_command
 from tfrecords.dataset_summary import DatasetSummary
 from tfrecords.errors import UsageError
 from tfrecords.manifest import read_manifest
+from tfrecords.places import Place
 from tfrecords.sampling import sample_tracks
 
 _CHUNKS = 4
@@ -16,12 +17,12 @@ _PAGE_PACKAGES = ("jinja2", "matplotlib")
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m tfrecords.show",
         description="Prints what a dataset holds, and writes a page with spectrograms of each genre.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("data", type=Path, metavar="DIR", help="folder of the dataset")
+    parser.add_argument("data", type=dataset, metavar="DIR", help="folder or URL of the dataset")
     parser.add_argument("--output", type=Path, metavar="PAGE.html", help="the page; ./<name of DIR>.html where not given")
     parser.add_argument("--tracks", type=_positive, default=3, help="tracks of each genre on the page")
     return parser.parse_args(arguments)
@@ -33,19 +34,19 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def check_output(output: Path, folder: Path) -> None:
+def check_output(output: Path, folder: Place) -> None:
     """Refuses a page that cannot be written, or would lie in the dataset's folder, where the pipeline allows no other files.
 
     Raises:
         UsageError: Saying what to do instead.
     """
-    if output.resolve().is_relative_to(folder.resolve()):
+    if isinstance(folder, Path) and output.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"{output} would lie in the dataset's folder; choose another --output")
     if output.is_dir() or not output.parent.is_dir():
         raise UsageError(f"{output} cannot be written: {'it is a folder' if output.is_dir() else f'there is no {output.parent}'}")
 
 
-def show(folder: Path, *, output: Path, n_tracks: int) -> None:
+def show(folder: Place, *, output: Path, n_tracks: int) -> None:
     """Prints a dataset's numbers, and writes its page.
 
     Args:
@@ -70,7 +71,7 @@ def show(folder: Path, *, output: Path, n_tracks: int) -> None:
     try:
         sampled = sample_tracks(folder, manifest, n_tracks=n_tracks, n_chunks=_CHUNKS)
     except ValueError as error:
-        raise UsageError(f"{error}; see {python_command('-m', 'tfrecords.verify', folder)}") from error
+        raise UsageError(f"{error}; see {python_command('-m', 'tfrecords.verify', str(folder))}") from error
     output.write_text(render_page(summary, sampled), encoding="utf-8", errors="backslashreplace")
     print(f"\nPage  {output}")
 
@@ -82,7 +83,8 @@ def main(arguments: list[str]) -> int:
         The exit status: 0, or 2 for a dataset or a page that cannot be used.
     """
     options = parse_options(arguments)
-    output = options.output or Path(f"{options.data.resolve().name or 'dataset'}.html")
+    name = (options.data.resolve() if isinstance(options.data, Path) else options.data).name
+    output = options.output or Path(f"{name or 'dataset'}.html")
     try:
         show(options.data, output=output, n_tracks=options.tracks)
     except (UsageError, OSError) as error:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from tfrecords.json_types import check_types
 from tfrecords.manifest import DatasetError, read_manifest
+from tfrecords.places import Place
 
 
 class TrackLine(TypedDict):
@@ -58,7 +58,7 @@ def parse_track(line: bytes) -> TrackLine:
     return cast(TrackLine, track)
 
 
-def read_tracks(folder: Path) -> Iterator[TrackLine]:
+def read_tracks(folder: Place) -> Iterator[TrackLine]:
     """Yields the tracks of a dataset, in the order of the file.
 
     Raises:

@@ -4,23 +4,24 @@ import argparse
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 from tqdm import tqdm
 
+from tfrecords.command import CommandParser, dataset
 from tfrecords.errors import UsageError
+from tfrecords.places import Place
 from tfrecords.verification.dataset_check import DatasetCheck
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m tfrecords.verify",
         description="Reads a dataset once and lists everything in it that is not as dataset.json says.",
         epilog="Exit status: 0 for a dataset that is as it says, 1 for one that is not, 2 where there is none.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("data", type=Path, metavar="DIR", help="folder of the dataset")
+    parser.add_argument("data", type=dataset, metavar="DIR", help="folder or URL of the dataset")
     parser.add_argument("--limit", type=_at_least_zero, default=100, help="problems to list for each file; 0 for all")
     return parser.parse_args(arguments)
 
@@ -31,7 +32,7 @@ def _at_least_zero(text: str) -> int:
     return int(text)
 
 
-def verify(folder: Path, *, limit: int) -> bool:
+def verify(folder: Place, *, limit: int) -> bool:
     """Checks a dataset; prints its problems and, last, the verdict.
 
     Args:

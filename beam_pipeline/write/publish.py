@@ -20,18 +20,10 @@ from beam_pipeline.write.refusal import BuildError, RejectedError, note_refusal
 from beam_pipeline.write.track_lists import read_lists
 from tfrecords.cards import TrackTally, derived_files
 from tfrecords.corpus import CorpusInfo
+from tfrecords.file_names import shard_file, tracks_file
 from tfrecords.leakage import LeakFinder, first_leaks
 from tfrecords.left_out import left_out_by_kind
-from tfrecords.manifest import (
-    DUPLICATES_FILE,
-    MANIFEST_FILE,
-    REJECTED_FILE,
-    Manifest,
-    Shard,
-    SplitSummary,
-    shard_file,
-    tracks_file,
-)
+from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary
 from tfrecords.statistics import LogMelStatistics
 from tfrecords.versions import PACKAGE
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from tfrecords import schema
 from tfrecords.manifest import Manifest
+from tfrecords.places import Place
+from tfrecords.shard_records import ShardRecords, made_ahead
 
-_PARSE_BATCH = 256
 _SHUFFLE_RECORDS = 4096
 _OPEN_SHARDS = 16
-_BATCHES_AHEAD = 4
 
 # Augments a batch: (epoch, step in the epoch, log-mels (n, n_mels, n_frames, 1), targets (n, n_genres)) to log-mels and targets
 # of the same shapes; epoch and step are scalars of int64, and all that the result depends on besides the batch.
@@ -29,7 +29,7 @@ class SplitData:
 
     Attributes:
         shape: (n_mels, n_frames).
-        files: Its shards, in order.
+        records: Of its shards, in order, serialized; none where it lies in memory from the start.
         n_records: Number of records.
         labels: Label of each record, in the order of the shards, (n_records,); empty for a streamed training split.
         track_ids: Track of each record; likewise.
@@ -39,7 +39,7 @@ class SplitData:
     """
 
     shape: tuple[int, int]
-    files: list[str]
+    records: ShardRecords
     n_records: int
     labels: NDArray[np.int64]
     track_ids: list[str]
@@ -69,7 +69,7 @@ class SplitData:
             cached = tf.constant(log_mels[..., np.newaxis], tf.float32)
         return cls(
             shape=(log_mels.shape[1], log_mels.shape[2]),
-            files=[],
+            records=ShardRecords(Path(), ()),
             n_records=len(log_mels),
             labels=labels.astype(np.int64),
             track_ids=list(track_ids),
@@ -148,7 +148,7 @@ class SplitData:
         """Batches of log-mels (batch, n_mels, n_frames, 1), once, in the order of the shards."""
         if self.cached is not None:
             return made_ahead(tf.data.Dataset.from_tensor_slices(self.cached).batch(batch_size))
-        records = tf.data.TFRecordDataset(self.files).batch(batch_size)
+        records = self.records.in_order().batch(batch_size)
         return made_ahead(records.map(lambda serialized: self._samples(serialized)[0], tf.data.AUTOTUNE))
 
     def _ordered(self, epoch_seed: tf.Tensor) -> tf.data.Dataset:
@@ -165,9 +165,9 @@ class SplitData:
 
         Records of a shard are already in random order, so that neighbours are of different tracks.
         """
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(self.files)), seed=epoch_seed)
-        files = tf.data.Dataset.from_tensor_slices(tf.gather(self.files, order))
-        records = files.interleave(tf.data.TFRecordDataset, cycle_length=_OPEN_SHARDS, num_parallel_calls=2, deterministic=True)
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.records.n_shards), seed=epoch_seed)
+        shards = tf.data.Dataset.from_tensor_slices(order)
+        records = shards.interleave(self.records.of_shard, cycle_length=_OPEN_SHARDS, num_parallel_calls=2, deterministic=True)
 
         def shuffled(number: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
             block_seed = tf.random.experimental.stateless_fold_in(epoch_seed, number)
@@ -183,23 +183,11 @@ class SplitData:
         return record[schema.LOG_MEL][..., tf.newaxis], record[schema.LABEL]
 
 
-def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, some of them made before they are asked for; the last step before a dataset is iterated over.
-
-    Nothing in it is tuned while it runs: AUTOTUNE stands for TensorFlow's initial number of parallel calls, one per core and 16
-    at most. With tuning, an iterator can only be freed once its tuning thread wakes, and that one may sleep for about as long as
-    the iterator has been in use (TensorFlow 2.21): an epoch could take twice its time.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
-
-
-def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: float, for_training: bool = False) -> SplitData:
+def load_split(folder: Place, manifest: Manifest, split: str, *, cache_bytes: float, for_training: bool = False) -> SplitData:
     """Opens one split: reads it once, for labels and track ids and, where they fit, the log-mels.
 
     Args:
-        folder: The dataset's folder, whose shards have been checked.
+        folder: The dataset's, whose shards have been checked; those behind a URL are, while they are read.
         manifest: Its manifest.
         split: "train" or "test".
         cache_bytes: The log-mels are kept in memory if they take no more than this.
@@ -208,7 +196,7 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
     Raises:
         DatasetError: If there is no such split.
     """
-    files = [str(folder / shard.name) for shard in manifest.shards_of(split)]
+    records = ShardRecords(folder, manifest.shards_of(split))
     shape = manifest.spec.shape
     n_records = manifest.splits[split].n_records
     cache = 4 * n_records * math.prod(shape) <= cache_bytes
@@ -216,8 +204,7 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
     labels: list[int] = []
     track_ids: list[str] = []
     chunk_indices: list[int] = []
-    batches = tf.data.TFRecordDataset(files if cache or not for_training else []).batch(_PARSE_BATCH)
-    for record in made_ahead(batches.map(lambda serialized: schema.parse_batch(serialized, shape=shape), tf.data.AUTOTUNE)):
+    for record in made_ahead(records.parsed(shape).take(-1 if cache or not for_training else 0)):
         if cache:
             log_mels[len(track_ids) : len(track_ids) + len(record[schema.LABEL]), ..., 0] = record[schema.LOG_MEL]
         labels += record[schema.LABEL].numpy().tolist()
@@ -227,7 +214,7 @@ def load_split(folder: Path, manifest: Manifest, split: str, *, cache_bytes: flo
         cached = tf.constant(log_mels) if cache else None
     return SplitData(
         shape=shape,
-        files=files,
+        records=records,
         n_records=n_records,
         labels=np.asarray(labels, dtype=np.int64),
         track_ids=track_ids,

@@ -56,14 +56,14 @@ def load_train_and_test(options: TrainOptions, manifest: Manifest) -> TrainAndTe
     standardization = _standardization(options, manifest.standardization, statistics)
     validation = None
     if VALIDATION in manifest.splits:
-        validation = load_split(options.data, manifest, VALIDATION, cache_bytes=cache_bytes)
+        validation = load_split(options.dataset, manifest, VALIDATION, cache_bytes=cache_bytes)
     return TrainAndTest(
-        train=load_split(options.data, manifest, "train", cache_bytes=cache_bytes, for_training=True),
+        train=load_split(options.dataset, manifest, "train", cache_bytes=cache_bytes, for_training=True),
         validation=validation,
-        test=load_split(options.data, manifest, "test", cache_bytes=cache_bytes),
+        test=load_split(options.dataset, manifest, "test", cache_bytes=cache_bytes),
         standardization=standardization,
         mean=train_mean(standardization, statistics),
-        seen=[track for track in read_tracks(options.data) if track["split"] in ("train", VALIDATION)],
+        seen=[track for track in read_tracks(options.dataset) if track["split"] in ("train", VALIDATION)],
         described={
             "split_scheme": manifest.split_scheme,
             "splits": {name: {"tracks": s.n_tracks, "records": s.n_records} for name, s in manifest.splits.items()},
@@ -82,9 +82,9 @@ def _load_fold(options: TrainOptions, manifest: Manifest) -> TrainAndTest:
     n_bytes = sum(4 * manifest.splits[split].n_records for split in splits) * int(np.prod(manifest.spec.shape))
     if n_bytes > options.cache_gib * 2**30:
         raise UsageError(f"--folds keeps all log-mels in memory: {options.data} needs --cache-gib {n_bytes / 2**30:.1f}")
-    tracks = list(read_tracks(options.data))
+    tracks = list(read_tracks(options.dataset))
     fold_of = fold_of_tracks(tracks, n_folds=options.folds, seed=options.seed)
-    parts = [load_split(options.data, manifest, split, cache_bytes=np.inf) for split in splits]
+    parts = [load_split(options.dataset, manifest, split, cache_bytes=np.inf) for split in splits]
     log_mels = np.concatenate([part.cached[..., 0] for part in parts if part.cached is not None])
     labels = np.concatenate([part.labels for part in parts])
     track_ids = np.asarray([track_id for part in parts for track_id in part.track_ids])

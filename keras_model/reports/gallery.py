@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfrecords.manifest import DatasetError, Manifest
+from tfrecords.places import Place
 from tfrecords.reading import read_records_at
 
 _TRACKS = 4
@@ -63,7 +63,7 @@ def choose_chunks(n_chunks: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, n_chunks - 1, min(n_chunks, _CHUNKS))})
 
 
-def gallery(metrics: Mapping[str, Any], *, data: Path, manifest: Manifest) -> dict[str, dict[str, list[ShownChunk]]]:
+def gallery(metrics: Mapping[str, Any], *, data: Place, manifest: Manifest) -> dict[str, dict[str, list[ShownChunk]]]:
     """Of each kind the tracks to show, by id, with some of their chunks in the order of time.
 
     No more of the test split is in memory than these.

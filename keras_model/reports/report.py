@@ -8,24 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from keras_model.reports import comparison
-from keras_model.reports.figures import (
-    accuracy_curves,
-    confusion_matrix,
-    genre_bars,
-    loss_curves,
-    mean_curves,
-)
+from keras_model.reports.figures import accuracy_curves, confusion_matrix, genre_bars, loss_curves, mean_curves
 from keras_model.reports.gallery import KINDS, ShownChunk, gallery
 from keras_model.reports.published import ACCURACIES, SOURCES
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE
 from tfrecords.corpus import CorpusInfo
 from tfrecords.manifest import Manifest
 from tfrecords.pages import render_template
+from tfrecords.places import Place
 from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
 from tfrecords.whole_file import write_whole
 
 
-def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Path, manifest: Manifest) -> Path:
+def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Place, manifest: Manifest) -> Path:
     """Draws the figures of a run and writes its report into its folder.
 
     Where the dataset in `data` cannot be read any more, the report has no spectrograms, and says so.

@@ -2,20 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from tfrecords.errors import quoted
-from tfrecords.manifest import (
-    DERIVED_FILES,
-    DUPLICATES_FILE,
-    MANIFEST_FILE,
-    REJECTED_FILE,
-    DatasetError,
-    Manifest,
-    Shard,
-    may_be_left,
-)
+from tfrecords.file_names import may_be_left
+from tfrecords.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, check_there
+from tfrecords.places import Place
 from tfrecords.stable_hash import record_order, shard_index
 from tfrecords.statistics import LogMelStatistics
 from tfrecords.verification.derived_check import derived_file_problems
@@ -36,16 +28,13 @@ class DatasetCheck:
         n_bytes: Bytes of shards that were read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         """Takes a folder that holds a dataset.
 
         Raises:
             DatasetError: If there is none.
         """
-        if not folder.is_dir():
-            raise DatasetError(f"there is no dataset in {folder}")
-        if not (folder / MANIFEST_FILE).is_file():
-            raise DatasetError(f"{folder} is no whole dataset: it has no {MANIFEST_FILE}")
+        check_there(folder)
         self.n_shards = self.n_records = self.n_tracks = self.n_bytes = 0
         self._folder = folder
         self._tallies: defaultdict[str, SplitTally] = defaultdict(SplitTally)
@@ -58,7 +47,7 @@ class DatasetCheck:
             progress: Called with the number of bytes each time some were read.
         """
         try:
-            manifest, stated = Manifest.parse((self._folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+            manifest, stated = Manifest.parse((self._folder / MANIFEST_FILE).read_bytes().decode())
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{MANIFEST_FILE} ")
             yield _of_manifest(f"cannot be used: {reason}")

@@ -1,10 +1,10 @@
 """Whether the files that other tools read say what `dataset.json` and the list of tracks say."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from tfrecords.cards import derived_files, digest_of, stated_digest
 from tfrecords.manifest import DERIVED_FILES, MANIFEST_FILE, Manifest
+from tfrecords.places import Place
 from tfrecords.verification.problem import Problem
 from tfrecords.verification.track_claims import TrackClaims
 
@@ -12,7 +12,7 @@ from tfrecords.verification.track_claims import TrackClaims
 _BEGINNING_BYTES = 2**16
 
 
-def derived_file_problems(folder: Path, manifest: Manifest, tracks: TrackClaims) -> Iterator[Problem]:
+def derived_file_problems(folder: Place, manifest: Manifest, tracks: TrackClaims) -> Iterator[Problem]:
     """Names the derived files that are not what they must be.
 
     Datasets of earlier versions have none. A file that describes another dataset is passed over: a run that was cut off while its
@@ -26,9 +26,9 @@ def derived_file_problems(folder: Path, manifest: Manifest, tracks: TrackClaims)
     digest, expected = digest_of(manifest), dict[str, bytes]()
     for name in DERIVED_FILES:
         path = folder / name
-        if not path.is_file():
-            continue
         try:
+            if not path.is_file():
+                continue
             with path.open("rb") as file:
                 beginning = file.read(_BEGINNING_BYTES)
                 stated = stated_digest(beginning)

@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -12,6 +11,7 @@ from tfrecords.augmentation import augmentation_of
 from tfrecords.errors import quoted
 from tfrecords.framing import scan_records
 from tfrecords.manifest import Manifest, Shard
+from tfrecords.places import Place
 from tfrecords.schema import Record, decode
 from tfrecords.stable_hash import record_order
 from tfrecords.statistics import LogMelStatistics
@@ -85,7 +85,7 @@ class ShardCheck:
         self._tally = tally
         self._statistics: LogMelStatistics | None = None
 
-    def run(self, folder: Path, *, progress: Callable[[int], object]) -> Iterator[Problem]:
+    def run(self, folder: Place, *, progress: Callable[[int], object]) -> Iterator[Problem]:
         """Reads the shard once and yields what is wrong with it.
 
         Args:

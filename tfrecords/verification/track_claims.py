@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
-from pathlib import Path
 from sys import intern
 from typing import BinaryIO, NamedTuple
 
@@ -16,6 +15,7 @@ from tfrecords.cards import TrackTally
 from tfrecords.errors import quoted
 from tfrecords.leakage import LeakFinder
 from tfrecords.manifest import Manifest
+from tfrecords.places import Place
 from tfrecords.schema import Record
 from tfrecords.tracks import TrackLine, parse_track, starts_by_deformation
 from tfrecords.verification.problem import Problem
@@ -71,7 +71,7 @@ class TrackClaims:
         self._starts = array("q")
         self._found = bytearray()
 
-    def read(self, folder: Path, *, progress: Callable[[int], object]) -> Iterator[Problem]:
+    def read(self, folder: Place, *, progress: Callable[[int], object]) -> Iterator[Problem]:
         """Reads the list of tracks and yields what is wrong with it.
 
         Args:
@@ -79,10 +79,10 @@ class TrackClaims:
             progress: Called with the number of bytes each time some were read.
         """
         path = folder / self._file
-        if not path.is_file():  # a pipe would hold the run up for ever
-            yield Problem(file=self._file, reason="is missing")
-            return
         try:
+            if not path.is_file():  # a pipe would hold the run up for ever
+                yield Problem(file=self._file, reason="is missing")
+                return
             with path.open("rb") as file:
                 self.known = True
                 yield from self._read(file, progress)
