@@ -24,7 +24,9 @@ FORMATS = [
     "onnxruntime>=1.20,<2",
     "tf2onnx>=1.17,<2",
 ]
+MORE_AUDIO = ["av>=18.1,<19"]
 TEST = [
+    *MORE_AUDIO,
     "pytest>=8,<10",
     "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100,<7",
@@ -70,6 +72,7 @@ setup(
     extras_require={
         "train": TRAIN,
         "formats": FORMATS,
+        "audio": MORE_AUDIO,
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "aws": ["apache-beam[aws]>=2.77,<2.78"],

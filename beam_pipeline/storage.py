@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from beam_pipeline.storage_errors import StorageError, persistently
-from tfrecords.audio import read_audio_file
 from tfrecords.errors import UsageError
 
 _BATCH = 100  # objects per request
@@ -82,17 +81,6 @@ def parent(path: str) -> str:
 def absolute(path: str) -> str:
     """A path that means the same to a process in another folder."""
     return path.rstrip("/") if is_remote(path) else str(Path(path).resolve())
-
-
-def read_track(path: str) -> bytes:
-    """Reads a track's file whole.
-
-    Raises:
-        UnusableAudioError: If it is no regular file.
-        OSError: If it is not there or may not be read.
-        StorageError: If the disk or the object store fails.
-    """
-    return read(path) if is_remote(path) else persistently(lambda: read_audio_file(Path(path)), path)
 
 
 def read(path: str) -> bytes:

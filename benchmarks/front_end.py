@@ -16,7 +16,7 @@ from beam_pipeline.corpora.demo import SAMPLE_RATE, synthesise
 from beam_pipeline.extract.chunks import draw_chunks
 from beam_pipeline.extract.deform import deformed_chunks
 from benchmarks.timing import median_seconds
-from tfrecords.audio import decode_audio
+from tfrecords.audio import Audio, decode_audio
 from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import PRESETS
@@ -76,10 +76,11 @@ def main() -> None:
 
 def _print_deformations(waveform: NDArray[np.float32], starts: NDArray[np.int64]) -> None:
     spec = PRESETS["paper"]
+    audio = Audio(waveform=waveform, blake3="")
 
     def parts() -> None:
         for deformation in _AUGMENTATION.deformations:
-            deformed_chunks(waveform, starts, deformation=deformation, spec=spec)
+            deformed_chunks(audio, starts, deformation=deformation, spec=spec)
 
     def librosa_whole() -> None:
         for deformation in _AUGMENTATION.deformations:

@@ -195,12 +195,7 @@ def _metrics(options: TrainOptions, manifest: Manifest, data: "TrainAndTest", tr
         "interrupted": trained.interrupted,
         "options": options.to_dict() | dataclasses.asdict(options.network),  # with the network's own where none were given
         "model": {"name": trained.model.name, "parameters": trained.model.count_params()},
-        "dataset": {
-            "fingerprint": manifest.fingerprint,
-            "preset": manifest.preset,
-            "genres": manifest.genres,
-            **data.described,
-        },
+        "dataset": {"fingerprint": manifest.fingerprint, "preset": manifest.preset, "genres": manifest.genres, **data.described},
         "training_seconds": trained.seconds,
         "devices": trained.devices,
         "versions": {"python": platform.python_version(), **versions_of(_PACKAGES)},

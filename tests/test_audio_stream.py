@@ -1,7 +1,6 @@
 """Files in blocks: the samples, the log-mels and the refusals of the whole, in bounded memory."""
 
 import dataclasses
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +15,7 @@ from keras_model.prediction.track import chosen_chunks
 from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track, tone
 from tests.predicting import SamePredictor
 from tests.test_audio import encoded, lying_flac
-from tfrecords.audio import UnusableAudioError, decode_audio, open_audio_file
-from tfrecords.audio_stream import announced_samples, waveform_blocks
+from tfrecords.audio import UnusableAudioError, announced_samples, as_file, decode_audio, open_audio_file, waveform_blocks
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 
@@ -29,20 +27,35 @@ def noise(n_samples: int, n_channels: int) -> np.ndarray:
 
 
 def flac_of_unknown_length(samples: np.ndarray) -> bytes:
+    return without_length(encoded(samples, container="FLAC"))
+
+
+def without_length(flac: bytes) -> bytes:
     """As a program writes it to a pipe: the header announces 0 samples, which stands for unknown."""
-    data = bytearray(encoded(samples, container="FLAC"))
+    data = bytearray(flac)
     data[21] &= 0xF0
     data[22:26] = bytes(4)
     return bytes(data)
 
 
 def blocks_of(data: bytes, *, spec: LogMelSpec = SPEC, wanted: np.ndarray | None = None) -> list[LogMelBlock]:
-    return list(log_mel_blocks(io.BytesIO(data), spec=spec, wanted=wanted))
+    with as_file(data) as file:
+        return list(log_mel_blocks(file, spec=spec, wanted=wanted))
+
+
+def waveform_in_blocks(data: bytes) -> np.ndarray:
+    with as_file(data) as file:
+        return np.concatenate(list(waveform_blocks(file, sample_rate=SAMPLE_RATE)))
+
+
+def announced(data: bytes) -> int | None:
+    with as_file(data) as file:
+        return announced_samples(file, sample_rate=SAMPLE_RATE)
 
 
 @pytest.fixture
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfrecords.audio_stream._BLOCK_SECONDS", 1)
+    monkeypatch.setattr("tfrecords.audio.stream._BLOCK_SECONDS", 1)
 
 
 @pytest.mark.usefixtures("short_blocks")
@@ -71,12 +84,12 @@ def test_blocks_are_the_waveform_bit_by_bit(
     (tmp_path / "x").write_bytes(data)
     with open_audio_file(tmp_path / "x") as file:
         from_disk = list(waveform_blocks(file, sample_rate=SAMPLE_RATE))
-        announced = announced_samples(file, sample_rate=SAMPLE_RATE)
+        length = announced_samples(file, sample_rate=SAMPLE_RATE)
     assert len(from_disk) >= 4
     assert {block.dtype for block in from_disk} == {np.dtype(np.float32)}
     np.testing.assert_array_equal(np.concatenate(from_disk), expected)
-    np.testing.assert_array_equal(np.concatenate(list(waveform_blocks(io.BytesIO(data), sample_rate=SAMPLE_RATE))), expected)
-    assert announced == len(expected)
+    np.testing.assert_array_equal(waveform_in_blocks(data), expected)
+    assert length == len(expected)
 
 
 @pytest.mark.parametrize("file_rate", [1000, 8000, 22051, 32000, 44100, 48000, 96000, 768_000])
@@ -108,17 +121,17 @@ def test_refusals_are_those_of_the_whole(data: bytes) -> None:
     with pytest.raises(UnusableAudioError) as whole:
         decode_audio(data, sample_rate=SAMPLE_RATE)
     with pytest.raises(UnusableAudioError) as in_blocks:
-        list(waveform_blocks(io.BytesIO(data), sample_rate=SAMPLE_RATE))
+        waveform_in_blocks(data)
     assert (str(in_blocks.value), in_blocks.value.kind) == (str(whole.value), whole.value.kind)
 
 
 def test_flac_of_unknown_length_is_read_to_its_end() -> None:
-    samples = noise(2 * (1 << 20) + 5, 1)  # more than one block of `decode_audio`
+    samples = noise(2 * (1 << 21) + 5, 1)  # more than one block of `decode_audio`
     data = flac_of_unknown_length(samples)
-    assert announced_samples(io.BytesIO(data), sample_rate=SAMPLE_RATE) is None
+    assert announced(data) is None
     waveform = decode_audio(data, sample_rate=SAMPLE_RATE).waveform
     np.testing.assert_array_equal(waveform, decode_audio(encoded(samples, container="FLAC"), sample_rate=SAMPLE_RATE).waveform)
-    np.testing.assert_array_equal(np.concatenate(list(waveform_blocks(io.BytesIO(data), sample_rate=SAMPLE_RATE))), waveform)
+    np.testing.assert_array_equal(waveform_in_blocks(data), waveform)
 
 
 @pytest.mark.usefixtures("short_blocks")
@@ -146,7 +159,7 @@ def cut_mp3() -> bytes:
 @pytest.mark.parametrize("data", [cut_mp3(), flac_of_unknown_length(noise(5 * SAMPLE_RATE, 1))])
 def test_chunks_are_spread_over_what_is_there_and_not_over_what_a_header_says(data: bytes) -> None:
     n_samples = len(decode_audio(data, sample_rate=SAMPLE_RATE).waveform)
-    assert n_samples != announced_samples(io.BytesIO(data), sample_rate=SAMPLE_RATE)
+    assert n_samples != announced(data)
     prediction = SamePredictor().predict(data, n_chunks=2)
     expected = chosen_chunks(SPEC.n_candidate_chunks(n_samples), 2) * SPEC.chunk_step
     np.testing.assert_array_equal(prediction.chunk_start_seconds, expected / SAMPLE_RATE)

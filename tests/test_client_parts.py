@@ -23,7 +23,7 @@ from keras_model.serving_client.protocol import (
     ask_patiently,
 )
 from tests.conftest import REPOSITORY, synthetic_track
-from tfrecords.audio import UnusableAudioError
+from tfrecords.audio import UnusableAudioError, as_file
 from tfrecords.errors import UsageError
 
 
@@ -47,7 +47,8 @@ def written(samples: np.ndarray, rate: int, kind: str, subtype: str) -> io.Bytes
 def test_every_format_is_sent_as_wav_of_the_same_samples(kind: str, subtype: str, sent: str) -> None:
     samples = np.stack([synthetic_track("noise", number, seconds=1.3) for number in (1, 2)], axis=1)
     file = written(samples, 44100, kind, subtype)
-    data, seconds = wav_file(file)
+    with as_file(file.getvalue()) as opened:
+        data, seconds = wav_file(opened)
     info = soundfile.info(io.BytesIO(data))
     assert (info.format, info.subtype, info.samplerate, info.channels) == ("WAV", sent, 44100, 2)
     file.seek(0)
@@ -60,8 +61,8 @@ def test_every_format_is_sent_as_wav_of_the_same_samples(kind: str, subtype: str
     ("data", "message"), [(b"not audio at all", "does not decode"), (b"", "the file is empty"), (b"RIFF\0\0\0\0WAVEx", "decode")]
 )
 def test_what_is_no_audio_is_not_sent(data: bytes, message: str) -> None:
-    with pytest.raises(UnusableAudioError, match=message):
-        wav_file(io.BytesIO(data))
+    with as_file(data) as file, pytest.raises(UnusableAudioError, match=message):
+        wav_file(file)
 
 
 def test_pauses_double_and_are_shortened_at_random(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def test_every_format_and_on_after_a_bad_file(run: Path, tmp_path: Path, capsys:
     soundfile.write(tmp_path / "short.wav", samples[:9000], SAMPLE_RATE)
     soundfile.write(tmp_path / "silent.wav", np.zeros(30000), SAMPLE_RATE)
     (tmp_path / "text.wav").write_text("not audio")
-    (tmp_path / "x.m4a").write_bytes(b"\0\0\0 ftypM4A " + bytes(500))
+    (tmp_path / "x.ape").write_bytes(b"MAC " + bytes(500))
     (tmp_path / "empty.wav").touch()
     os.mkfifo(tmp_path / "pipe.wav")
     failing = {
@@ -44,7 +44,7 @@ def test_every_format_and_on_after_a_bad_file(run: Path, tmp_path: Path, capsys:
         "none.wav": "No such file or directory",
         "short.wav": "too short: 0.41 s, need 0.93 s",
         "silent.wav": "is silent: no sample reaches half a step of 16 bits",
-        "x.m4a": "is MP4 or M4A",
+        "x.ape": "is Monkey's Audio",
         "empty.wav": "the file is empty",
         "pipe.wav": "is not a regular file",
     }
@@ -69,14 +69,14 @@ def test_a_folder_is_searched_for_audio(run: Path, song: Path, tmp_path: Path, c
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(song, folder / place)
     (folder / "b" / "round").symlink_to(folder)
-    (folder / "undecodable.m4a").write_bytes(b"\0\0\0 ftypM4A " + bytes(500))
+    (folder / "undecodable.ape").write_bytes(b"MAC " + bytes(500))
     (tmp_path / "empty").mkdir()
     assert predict.main([str(run), "--json", str(folder), str(tmp_path / "empty")]) == 1
     lines = json_lines(capsys)
     found = [os.path.relpath(line["file"], tmp_path) for line in lines]
-    below = ("0.wav", "a/2.WAV", "a-b/3.wav", "b/1.wav", "b/deep/er/5.wav", "undecodable.m4a")
+    below = ("0.wav", "a/2.WAV", "a-b/3.wav", "b/1.wav", "b/deep/er/5.wav", "undecodable.ape")
     assert found == [*(f"music/{place}" for place in below), "empty"]
-    assert [line.get("error", "")[:11] for line in lines[-2:]] == ["is MP4 or M", "holds no au"]
+    assert [line.get("error", "")[:11] for line in lines[-2:]] == ["is Monkey's", "holds no au"]
 
 
 def test_standard_input(run: Path, song: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,4 +221,4 @@ def test_versions_must_not_be_mixed(write_corpus: WriteCorpus, tmp_path: Path, m
 
 def test_versions_are_those_of_the_workers(write_corpus: WriteCorpus, tmp_path: Path) -> None:
     libraries = build(write_corpus(), tmp_path / "out").manifest.libraries
-    assert set(libraries) == {"librosa", "libsndfile", "numpy", "scipy", "soxr"}
+    assert set(libraries) == {"av", "librosa", "libsndfile", "numpy", "scipy", "soxr"}

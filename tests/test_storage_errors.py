@@ -1,6 +1,7 @@
 """Whether a file cannot be read or the machine fails: the one costs a track, the other the run, and is asked again before."""
 
 import errno
+import io
 import os
 import subprocess
 from collections.abc import Callable
@@ -126,6 +127,38 @@ def test_a_disk_that_fails_fails_the_run_and_names_the_file(
     with pytest.raises(BuildError, match=rf"^the pipeline failed: {bad}: {os.strerror(number)} \(-v shows all\)$"):
         build(corpus, tmp_path / "out", workers=0, max_rejected=MaxRejected(tracks=9))
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+class ReadableOnce(io.FileIO):
+    """A file on a disk that fails when it is read again from its beginning."""
+
+    n_begun = 0
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        self.n_begun += 1
+        return super().seek(position, whence)
+
+    def read(self, n_bytes: int | None = -1) -> bytes:
+        if self.n_begun > 1:
+            raise disk(errno.EIO)
+        return super().read(n_bytes)
+
+
+def test_a_disk_that_fails_while_a_track_is_decoded_fails_the_run(
+    write_corpus: WriteCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder takes what is missing for damage."""
+    corpus = write_corpus()
+    bad = corpus / "genres" / "hum" / "hum.00001.wav"
+    bad.write_bytes(b"RIFF, and the disk fails")
+    read = Path.open
+
+    def open_file(path: Path, *arguments: Any, **options: Any) -> Any:
+        return ReadableOnce(path) if path == bad else read(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_file)
+    with pytest.raises(BuildError, match=rf"^the pipeline failed: {bad}: Input/output error"):
+        build(corpus, tmp_path / "out", workers=0, max_rejected=MaxRejected(tracks=9))
 
 
 def test_a_file_that_may_not_be_read_costs_a_track(

@@ -23,6 +23,7 @@ class TrackLine(TypedDict):
         start_samples: Where its chunks start, ascending.
         deformed_start_samples: Likewise in the deformed track, by the name of each deformation; for tracks that are augmented.
         group: What must lie in one split as a whole, for instance an artist.
+        announced_samples: How long the waveform would be by its file's header, where the file was cut off.
     """
 
     track_id: str
@@ -35,6 +36,7 @@ class TrackLine(TypedDict):
     start_samples: list[int]
     deformed_start_samples: NotRequired[Mapping[str, list[int]]]
     group: NotRequired[str | None]
+    announced_samples: NotRequired[int]
 
 
 def starts_by_deformation(track: TrackLine) -> dict[str, list[int]]:

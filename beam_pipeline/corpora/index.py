@@ -11,7 +11,7 @@ from beam_pipeline import storage
 from beam_pipeline.corpora.gtzan_archive import WORK
 from beam_pipeline.corpora.shape import check_shape
 from beam_pipeline.track import Track
-from tfrecords.audio_formats import AUDIO_SUFFIXES
+from tfrecords.audio.formats import AUDIO_SUFFIXES
 from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError

@@ -15,6 +15,7 @@ import scipy.fft
 import soxr
 from numpy.typing import NDArray
 
+from tfrecords.audio import Audio, LongAudio
 from tfrecords.augmentation import Deformation
 from tfrecords.log_mel import periodic_hann
 from tfrecords.log_mel_spec import LogMelSpec
@@ -30,7 +31,7 @@ _RESAMPLER_REACH = 256
 
 
 def deformed_chunks(
-    waveform: NDArray[np.float32], starts: NDArray[np.int64], *, deformation: Deformation, spec: LogMelSpec
+    audio: Audio | LongAudio, starts: NDArray[np.int64], *, deformation: Deformation, spec: LogMelSpec
 ) -> NDArray[np.float32]:
     """Cuts chunks out of a deformed track, deforming no more of it than they need.
 
@@ -41,7 +42,7 @@ def deformed_chunks(
     whole deformed track are the phases that the vocoder starts from.
 
     Args:
-        waveform: The track, (n_samples,); it counts as silent before and after.
+        audio: The track; it counts as silent before and after.
         starts: Where the chunks begin in the deformed track, in samples.
         deformation: Gives rate and semitones.
         spec: Gives the length of a chunk.
@@ -58,7 +59,7 @@ def deformed_chunks(
     n_stretched_frames = math.ceil((begin + spec.chunk_samples * ratio + _RESAMPLER_REACH) / _HOP)
     n_frames = math.floor((n_stretched_frames - 1) * rate) + 2
     firsts = np.rint(starts * deformation.rate).astype(np.int64) - n_before
-    stretched = phase_vocoder(_segments(waveform, firsts, n_samples=(n_frames - 1) * _HOP + _N_FFT), rate=rate)
+    stretched = phase_vocoder(audio.segments(firsts, n_samples=(n_frames - 1) * _HOP + _N_FFT), rate=rate)
     if deformation.semitones:
         stretched = np.stack([soxr.resample(segment, ratio, 1.0, quality="HQ") for segment in stretched])
     first = round(begin / ratio)
@@ -108,12 +109,3 @@ def _overlap_add(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     for number in range(1, _N_FFT // _HOP):
         total[:, number:] += hops[:, :-number, number]
     return total.reshape(n_segments, -1)
-
-
-def _segments(waveform: NDArray[np.float32], firsts: NDArray[np.int64], *, n_samples: int) -> NDArray[np.float32]:
-    """Equally long segments that begin at `firsts`, which may lie before the waveform: (len(firsts), n_samples)."""
-    segments = np.zeros((len(firsts), n_samples), dtype=np.float32)
-    for segment, first in zip(segments, firsts, strict=True):
-        inside = waveform[max(0, first) : max(0, first + n_samples)]
-        segment[max(0, -first) : max(0, -first) + len(inside)] = inside
-    return segments

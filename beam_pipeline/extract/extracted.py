@@ -33,6 +33,7 @@ class Extracted(NamedTuple):
     Attributes:
         track: The track.
         n_samples: Length of its waveform, at the spec's sample rate.
+        announced_samples: How long it would be by its file's header, if that was cut off.
         audio_blake3: Digest of it; empty for a track that cannot be used.
         drawn: What was drawn of it.
         refusal: Why it cannot be used; None for one that can.
@@ -40,6 +41,7 @@ class Extracted(NamedTuple):
 
     track: Track
     n_samples: int = 0
+    announced_samples: int | None = None
     audio_blake3: str = ""
     drawn: tuple[Drawn, ...] = ()
     refusal: Refusal | None = None

@@ -4,8 +4,8 @@ import json
 import os
 import time
 from collections import Counter
-from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,28 +16,12 @@ from beam_pipeline.extract.chunks import TooShortError, draw_chunks
 from beam_pipeline.extract.deform import deformed_chunks
 from beam_pipeline.extract.extracted import Done, Drawn, Extracted, Refusal
 from beam_pipeline.extract.features import Features, library_versions
+from beam_pipeline.extract.track_file import open_track
 from beam_pipeline.plan import Plan
 from beam_pipeline.track import Track
-from tfrecords.audio import Audio, UnusableAudioError, decode_audio
+from tfrecords.audio import Audio, LongAudio, UnusableAudioError, read_audio
 from tfrecords.augmentation import Augmentation
-from tfrecords.log_mel import cut_chunks, log_mel
-
-
-class _Source:
-    """A track's id and the bytes of its file, which are decoded when that is asked for first; and what was done."""
-
-    def __init__(self, track_id: str, data: bytes, *, sample_rate: int, counts: Counter[str]) -> None:
-        self.track_id = track_id
-        self.data = data
-        self.counts = counts
-        self._sample_rate = sample_rate
-
-    @cached_property
-    def audio(self) -> Audio:
-        started = time.perf_counter_ns()
-        audio = decode_audio(self.data, sample_rate=self._sample_rate)
-        self.counts["decode_microseconds"] += _microseconds_since(started)
-        return audio
+from tfrecords.log_mel import log_mel
 
 
 class TrackExtractor:
@@ -61,7 +45,13 @@ class TrackExtractor:
         else:
             counts["tracks_read"] += 1
             counts["tracks_decoded" if computed else "tracks_reused"] += 1
-            extracted = Extracted(track, features.n_samples, features.audio_blake3, (drawn,))
+            extracted = Extracted(
+                track,
+                n_samples=features.n_samples,
+                announced_samples=features.announced_samples,
+                audio_blake3=features.audio_blake3,
+                drawn=(drawn,),
+            )
         if self._plan.progress:
             with Path(self._plan.progress, str(os.getpid())).open("ab") as file:
                 file.write(b".")
@@ -115,13 +105,17 @@ class _Features:
         keep_freed_memory()
         plan = self._plan
         started = time.perf_counter_ns()
-        data = storage.read_track(storage.resolve(track.path, root=plan.root))
-        counts["bytes_read"] += len(data)
-        counts["read_microseconds"] += _microseconds_since(started)
-        source = _Source(track.track_id, data, sample_rate=plan.spec.sample_rate, counts=counts)
-        key = self._stores[0].key(track.track_id, data) if self._stores else ""
-        kept = self._stores[0].get(key) if self._stores else None
-        features = kept or self._compute(source)
+        opened = open_track(storage.resolve(track.path, root=plan.root))
+        with opened.file:
+            counts["bytes_read"] += opened.n_bytes
+            counts["read_microseconds"] += _microseconds_since(started)
+            key = self._stores[0].key(track.track_id, opened.blake3) if self._stores else ""
+            kept = self._stores[0].get(key) if self._stores else None
+            try:
+                features = kept or self._compute(track.track_id, opened.file, counts)
+            except UnusableAudioError:
+                opened.read_again()
+                raise
         for store in self._stores[1 if kept else 0 :]:
             store.put(key, features)
         if kept and len(kept.log_mels) < (self._draw.n_chunks if self._draw else plan.chunks_per_track):
@@ -149,30 +143,39 @@ class _Features:
             for deformation in draw.deformations
         }
 
-    def _compute(self, source: _Source) -> Features:
-        audio = source.audio
-        candidates = self._candidates(source.track_id, len(audio.waveform))
-        chunks = self._deformed_chunks(source, candidates) if self._draw else self._chunks(source, candidates[""])
-        started = time.perf_counter_ns()
-        log_mels = log_mel(chunks, spec=self._plan.spec)  # (n_chunks, n_mels, n_frames)
-        source.counts["log_mel_microseconds"] += _microseconds_since(started)
-        return Features(n_samples=len(audio.waveform), audio_blake3=audio.blake3, candidates=candidates, log_mels=log_mels)
-
-    def _chunks(self, source: _Source, candidates: list[int]) -> NDArray[np.float32]:
-        """Waveforms of candidates of a track as it is, (n_chunks, chunk_samples)."""
+    def _compute(self, track_id: str, file: BinaryIO, counts: Counter[str]) -> Features:
         spec = self._plan.spec
-        return cut_chunks(source.audio.waveform, np.asarray(candidates) * spec.chunk_step, spec=spec)
-
-    def _deformed_chunks(self, source: _Source, candidates: dict[str, list[int]]) -> NDArray[np.float32]:
-        """Likewise of all deformations of the track."""
-        spec, waveform = self._plan.spec, source.audio.waveform
         started = time.perf_counter_ns()
+        audio = read_audio(file, sample_rate=spec.sample_rate)
+        counts["decode_microseconds"] += _microseconds_since(started)
+        candidates = self._candidates(track_id, audio.n_samples)
+        started = time.perf_counter_ns()
+        if self._draw is None:
+            chunks = audio.segments(np.asarray(candidates[""]) * spec.chunk_step, n_samples=spec.chunk_samples)
+        else:
+            chunks = self._deformed_chunks(audio, candidates, self._draw)
+        counts["decode_microseconds" if self._draw is None else "deform_microseconds"] += _microseconds_since(started)
+        started = time.perf_counter_ns()
+        log_mels = log_mel(chunks, spec=spec)  # (n_chunks, n_mels, n_frames)
+        counts["log_mel_microseconds"] += _microseconds_since(started)
+        return Features(
+            n_samples=audio.n_samples,
+            announced_samples=audio.announced_samples,
+            audio_blake3=audio.blake3,
+            candidates=candidates,
+            log_mels=log_mels,
+        )
+
+    def _deformed_chunks(
+        self, audio: Audio | LongAudio, candidates: dict[str, list[int]], draw: Augmentation
+    ) -> NDArray[np.float32]:
+        """Waveforms of candidates of all deformations of a track, (n_chunks, chunk_samples)."""
+        spec = self._plan.spec
         chunks = [
-            deformed_chunks(waveform, np.asarray(numbers) * spec.chunk_step, deformation=deformation, spec=spec)
-            for deformation in (self._draw.deformations if self._draw else ())
+            deformed_chunks(audio, np.asarray(numbers) * spec.chunk_step, deformation=deformation, spec=spec)
+            for deformation in draw.deformations
             if (numbers := candidates[deformation.name])
         ]
-        source.counts["deform_microseconds"] += _microseconds_since(started)
         return np.concatenate([np.empty((0, spec.chunk_samples), np.float32), *chunks])
 
 

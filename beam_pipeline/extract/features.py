@@ -26,8 +26,8 @@ from tfrecords.versions import PACKAGE, versions_of
 
 _SUFFIX = ".features"
 # Raised whenever the same bytes and spec give other features.
-_FRONT_END_VERSION = 1
-_LIBRARIES = ("librosa", "numpy", "scipy", "soxr")
+_FRONT_END_VERSION = 2
+_LIBRARIES = ("av", "librosa", "numpy", "scipy", "soxr")
 _FRAME_BYTES = 16  # around each record: its length and two sums
 
 
@@ -38,6 +38,7 @@ class Features:
     Attributes:
         n_samples: Length of the track's waveform at the spec's sample rate.
         audio_blake3: Digest of the track's waveform.
+        announced_samples: How long it would be by its file's header, if that was cut off.
         candidates: Numbers of the candidate chunks that were drawn, by the name of the deformation; that of the track as it is is
             empty.
         log_mels: One for each, in that order, (n_chunks, n_mels, n_frames) float32.
@@ -47,10 +48,13 @@ class Features:
     audio_blake3: str
     candidates: dict[str, list[int]]
     log_mels: NDArray[np.float32]
+    announced_samples: int | None = None
 
     def encode(self, *, spec: LogMelSpec) -> bytes:
         """A TFRecord file: a record of JSON, then the floats of one log-mel in each, without the frames that repeat the last."""
-        head = {"n_samples": self.n_samples, "audio_blake3": self.audio_blake3, "candidates": self.candidates}
+        head: dict[str, Any] = {"n_samples": self.n_samples, "audio_blake3": self.audio_blake3, "candidates": self.candidates}
+        if self.announced_samples is not None:
+            head["announced_samples"] = self.announced_samples
         computed = np.ascontiguousarray(self.log_mels[:, :, : spec.n_kept_frames], dtype="<f4")
         return b"".join((frame(json.dumps(head).encode()), *(frame(log_mel.tobytes()) for log_mel in computed)))
 
@@ -114,15 +118,15 @@ class FeatureStore:
         """What all keys depend on: with the versions of where they are made, which need not be where the store was."""
         return json.dumps([_FRONT_END_VERSION, library_versions(), *self._description], sort_keys=True).encode()
 
-    def key(self, track_id: str, data: bytes) -> str:
+    def key(self, track_id: str, file_blake3: bytes) -> str:
         """Key of a track's features.
 
         Args:
             track_id: The draw of chunks depends on it.
-            data: The bytes of the track's file.
+            file_blake3: BLAKE3 digest of the track's file.
         """
-        parts = (self._made_with, track_id.encode(), data)
-        return blake3(b"".join(blake3(part).digest() for part in parts)).hexdigest()
+        digests = (blake3(self._made_with).digest(), blake3(track_id.encode()).digest(), file_blake3)
+        return blake3(b"".join(digests)).hexdigest()
 
     @staticmethod
     def name(key: str) -> str:

@@ -61,4 +61,8 @@ def _line(extracted: Extracted, plan: Plan) -> dict[str, Any]:
         "audio_blake3": extracted.audio_blake3,
         "start_samples": starts.pop(""),
     }
-    return line | {"deformed_start_samples": starts} if starts else line
+    if starts:
+        line["deformed_start_samples"] = starts
+    if extracted.announced_samples is not None:
+        line["announced_samples"] = extracted.announced_samples
+    return line

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tfrecords.audio import UnusableAudioError, open_audio_file
-from tfrecords.audio_formats import AUDIO_SUFFIXES
+from tfrecords.audio.formats import AUDIO_SUFFIXES
 from tfrecords.errors import UsageError, printable, quoted
 
 _STANDARD_INPUT = "-"

@@ -1,7 +1,6 @@
 """An exported model, found, loaded and asked for the genres of files."""
 
 import glob
-import io
 import json
 import os
 import tempfile
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from keras_model.prediction.files import AudioFile
 from keras_model.prediction.track import SILENCE, Prediction, chosen_chunks
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, FrontEnd
-from tfrecords.audio import UnusableAudioError
-from tfrecords.audio_stream import announced_samples, waveform_blocks
+from tfrecords.audio import UnusableAudioError, announced_samples, as_file, waveform_blocks
 from tfrecords.errors import UsageError, quoted
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import LogMelSpec
@@ -57,22 +55,22 @@ class Predictor:
         Raises:
             UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged.
         """
-        stream = io.BytesIO(file) if isinstance(file, bytes) else file
         spec = self.front_end.spec
-        # Which chunks are spread evenly over a file depends on its length. Its header is believed, until the end turns out to be
-        # elsewhere: then the file is read again.
-        n_samples = (announced_samples(stream, sample_rate=spec.sample_rate) or 0) if n_chunks else 0
-        while True:
-            n_candidates = spec.n_candidate_chunks(n_samples)
-            wanted = chosen_chunks(n_candidates, n_chunks) if n_chunks else None
-            starts, rows = [], []
-            for block in log_mel_blocks(stream, spec=spec, wanted=wanted):
-                n_samples = block.n_samples
-                if len(block.starts):
-                    starts.append(block.starts)
-                    rows.append(self.probabilities(block.log_mels))
-            if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates:
-                break
+        with as_file(file) as stream:
+            # Which chunks are spread evenly over a file depends on its length. Its header is believed, until the end turns out to
+            # be elsewhere: then the file is read again.
+            n_samples = (announced_samples(stream, sample_rate=spec.sample_rate) or 0) if n_chunks else 0
+            while True:
+                n_candidates = spec.n_candidate_chunks(n_samples)
+                wanted = chosen_chunks(n_candidates, n_chunks) if n_chunks else None
+                starts, rows = [], []
+                for block in log_mel_blocks(stream, spec=spec, wanted=wanted):
+                    n_samples = block.n_samples
+                    if len(block.starts):
+                        starts.append(block.starts)
+                        rows.append(self.probabilities(block.log_mels))
+                if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates:
+                    break
         probabilities = np.concatenate(rows)
         if not np.isfinite(probabilities).all():
             raise UnusableAudioError("no numbers", "the network gave no numbers")

@@ -125,7 +125,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="audio file (WAV, AU, FLAC, OGG, Opus, MP3, AIFF, CAF), folder of such files, or - for standard input",
+        help="audio file (WAV, AU, FLAC, OGG, Opus, MP3, AIFF, CAF, M4A), folder of such files, or - for standard input",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfrecords.audio_formats import MAGIC_BYTES
+from tfrecords.audio.formats import MAGIC_BYTES
 
 # Where in the file, which bytes, and the format's name.
 _OTHER = (*MAGIC_BYTES, (0, b"OggS", "Ogg"), (0, b"FORM", "AIFF"), (0, b".snd", "AU"), (0, b"caff", "CAF"))
@@ -17,6 +17,10 @@ _LARGEST_N_CHANNELS = 1024  # as many as libsndfile takes
 # Files have a handful before their samples. Without a limit, a file of nothing but empty chunks would take a minute.
 _LARGEST_N_CHUNKS = 1024
 _UNKNOWN_SIZE = 0xFFFFFFFF
+# Chunks that libsndfile stumbles over where they are shorter.
+_LEAST_BYTES = ((b"fact", 4), (b"smpl", 36), (b"acid", 16))
+# What stands after an extensible format's number: Microsoft's, and that of ambisonic files.
+_GUIDS = tuple(map(bytes.fromhex, ("000000001000800000aa00389b71", "00002107d3118644c8c1ca000000")))
 
 
 class WavAudio(NamedTuple):
@@ -34,14 +38,16 @@ def decode_wav(data: tf.Tensor) -> WavAudio:
         tag, n_channels, sample_rate, frame_bytes, bits = (
             _number(data, fmt + place, n_bytes) for place, n_bytes in ((0, 2), (2, 2), (4, 4), (12, 2), (14, 2))
         )
-        tag = tf.where(tag == _EXTENSIBLE, _number(data, fmt + 24, 2), tag)  # where its GUID begins
+        guid = _cut(data, fmt + 26, 14)
+        is_known = (guid == _GUIDS[0]) | (guid == _GUIDS[1])
+        tag = tf.where((tag == _EXTENSIBLE) & is_known, _number(data, fmt + 24, 2), tag)  # where its GUID begins
         sample_bytes = (bits + 7) // 8
         is_pcm = (tag == _PCM) & (sample_bytes >= 1) & (sample_bytes <= 4)
         is_float = (tag == _FLOAT) & ((sample_bytes == 4) | (sample_bytes == 8))
         error = first_error(
             _not_wav(data),
             say_if(fmt < 0, "does not decode: its fmt chunk is missing"),
-            say_if(samples < 0, "does not decode: its data chunk is missing"),
+            say_if(samples < 0, "does not decode: its data chunk is missing, or another damaged"),
             say_if(
                 ~(is_pcm | is_float),
                 *("has ", bits, "-bit samples of WAV format ", tag),
@@ -90,28 +96,39 @@ def first_error(*errors: tf.Tensor) -> tf.Tensor:
 
 
 def _find_samples(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Where the bodies of the fmt and the data chunk begin, −1 for one that is missing, and how many bytes the samples have."""
-    length = tf.cast(tf.strings.length(data), tf.int64)
+    """Where the bodies of the fmt and the data chunk begin, −1 for one that is missing, and how many bytes the samples have.
 
-    def step(position: tf.Tensor, fmt: tf.Tensor, samples: tf.Tensor, ds64: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    A file that libsndfile would refuse, or read other samples of, has no data chunk here.
+    """
+    length = tf.cast(tf.strings.length(data), tf.int64)
+    is_riff = _cut(data, 0, 4) == b"RIFF"
+
+    def step(position: tf.Tensor, fmt: tf.Tensor, samples: tf.Tensor, ds64: tf.Tensor, bad: tf.Tensor) -> tuple[tf.Tensor, ...]:
         name, body, size = _cut(data, position, 4), position + 8, _number(data, position + 4, 4)
         names = ((b"fmt ", fmt), (b"data", samples), (b"ds64", ds64))
-        found = (tf.where((name == wanted) & (before < 0), body, before) for wanted, before in names)
-        return body + size + size % 2, *found  # an odd chunk has a byte of padding
+        found = [tf.where((name == wanted) & (before < 0) & (samples < 0), body, before) for wanted, before in names]
+        is_named = tf.strings.regex_full_match(name, "[ -~]{4}") & ~tf.strings.regex_full_match(name, "TAG.")
+        is_second = (name == b"data") & (samples >= 0), (name == b"fmt ") & (fmt >= 0) & (samples < 0)
+        is_short = [(name == wanted) & (size < least) for wanted, least in _LEAST_BYTES]
+        is_odd = (name == b"PEAK") & (size != 8 + 8 * _number(data, fmt + 2, 2)), tf.strings.regex_full_match(name, "RIF[FX]")
+        bad |= tf.reduce_any([*is_second, *is_short, *is_odd, (samples < 0) & ~is_named])
+        # An odd chunk has a byte of padding; in RF64 libsndfile does without.
+        return tf.where(is_named, body + size + tf.where(is_riff, size % 2, 0), length), *found, bad
 
-    _, fmt, samples, ds64 = tf.while_loop(
-        lambda position, fmt, samples, ds64: (position + 8 <= length) & (samples < 0),
+    _, fmt, samples, ds64, bad = tf.while_loop(
+        lambda position, fmt, samples, ds64, bad: (position + 8 <= length) & ~bad,
         step,
-        tuple(tf.constant(value, tf.int64) for value in (12, -1, -1, -1)),
+        (*(tf.constant(value, tf.int64) for value in (12, -1, -1, -1)), tf.constant(False)),
         maximum_iterations=_LARGEST_N_CHUNKS,
     )
     whole, size = _number(data, 4, 4), _number(data, samples - 4, 4)
-    size = tf.where((_cut(data, 0, 4) == b"RF64") & (ds64 >= 0), _number(data, ds64 + 8, 8), size)
-    # A program that writes to a pipe, or was killed, leaves the size 0 or at its largest. In an empty recording it is 0 too, but
-    # the whole does not end before the samples there.
-    is_open = (size == _UNKNOWN_SIZE) | (size < 0) | ((size == 0) & (whole + 8 <= samples))
+    size = tf.where(is_riff | (ds64 < 0), size, _number(data, ds64 + 8, 8))
+    # A program that writes to a pipe, or was killed, leaves the size at its largest, or 0 in a whole of 8.
+    is_open = (size == _UNKNOWN_SIZE) | ((size == 0) & (whole == 8))
+    has_table = (ds64 >= 0) & (_number(data, ds64 + 24, 4) != 0)
+    bad |= ~is_riff & (has_table | (size == _UNKNOWN_SIZE) | (size < 0))
     available = tf.maximum(length - samples, 0)
-    return fmt, samples, tf.where(is_open, available, tf.minimum(size, available))
+    return fmt, tf.where(bad, tf.constant(-1, tf.int64), samples), tf.where(is_open, available, tf.minimum(size, available))
 
 
 def _not_wav(data: tf.Tensor) -> tf.Tensor:

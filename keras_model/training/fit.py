@@ -50,12 +50,7 @@ class TrainedModel:
 
 
 def build_model(
-    options: TrainOptions,
-    *,
-    shape: tuple[int, int],
-    n_genres: int,
-    standardization: Mapping[str, Any] | None,
-    synchronized: bool,
+    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None, synchronized: bool
 ) -> keras.Model:
     """The network that the options name."""
     return build_classifier(

@@ -6,7 +6,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrecords.audio import Resampler, Sound, mono, resampled_length
+from tfrecords.audio.resample import Resampler, resampled_length
+from tfrecords.audio.sound import Sound, mono
 
 _BLOCK_SECONDS = 30
 # Samples of all channels, whatever the header says of rate and channels.
@@ -17,7 +18,7 @@ def waveform_blocks(file: BinaryIO, *, sample_rate: int) -> Iterator[NDArray[np.
     """Decodes a file once.
 
     Args:
-        file: Open for reading; a file on a disk, or BytesIO.
+        file: Open for reading, with a descriptor.
         sample_rate: Sample rate of the result, in Hz.
 
     Yields:
@@ -27,13 +28,18 @@ def waveform_blocks(file: BinaryIO, *, sample_rate: int) -> Iterator[NDArray[np.
         UnusableAudioError: Where `decode_audio` would, in its words; at the block that shows it.
     """
     with Sound.opened(file) as sound:
-        blocks = map(mono, sound.blocks(min(_BLOCK_SECONDS * sound.sample_rate, _LARGEST_BLOCK // sound.n_channels)))
-        if sound.sample_rate == sample_rate:
-            yield from blocks
-            return
-        resampler = Resampler(sound.sample_rate, sample_rate)
-        yield from map(resampler.add, blocks)
-        yield resampler.rest()
+        yield from blocks_of(sound, sample_rate=sample_rate)
+
+
+def blocks_of(sound: Sound, *, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    """What `waveform_blocks` yields, of a file that was opened."""
+    blocks = map(mono, sound.blocks(min(_BLOCK_SECONDS * sound.sample_rate, _LARGEST_BLOCK // sound.n_channels)))
+    if sound.sample_rate == sample_rate:
+        yield from blocks
+        return
+    resampler = Resampler(sound.sample_rate, sample_rate)
+    yield from map(resampler.add, blocks)
+    yield resampler.rest()
 
 
 def announced_samples(file: BinaryIO, *, sample_rate: int) -> int | None:
