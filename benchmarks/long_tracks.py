@@ -1,4 +1,4 @@
-"""Tracks of hours: memory and time that a worker takes for one. `python -m benchmarks.long_tracks`, half an hour, 2 GB of disk."""
+"""Tracks of hours: memory and time that a worker takes for one. `python -m benchmarks.long_tracks`: half an hour, 2 GB."""
 
 import subprocess
 import sys
