@@ -71,7 +71,7 @@ LOCK := uv pip compile setup.py --python-version 3.11 --generate-hashes --no-emi
 
 lock:  ## Pin requirements.lock anew from setup.py, and what the workers' image has of it (needs uv)
 	$(LOCK) --extra train --extra formats --extra dev --universal --upgrade --output-file requirements.lock
-	$(LOCK) --extra gcp --extra aws --python-platform linux --constraint requirements.lock --upgrade \
+	$(LOCK) --extra gcp --extra aws --extra audio --python-platform linux --constraint requirements.lock --upgrade \
 	  --output-file requirements-workers.lock
 
 clean:  ## Remove .venv, .runners and caches; data and runs stay

@@ -1,40 +1,21 @@
-"""Work of one Beam worker that is shared among processes of its own: Python runs on one core at a time, and decoders crash.
+"""Work of one Beam worker that is shared among processes of its own: Python runs on one core at a time, and decoders crash."""
 
-They talk through pipes: nothing listens on a port, as the several workers of Beam's own local runner would. They import what the
-work needs, and no Beam.
-"""
-
-import atexit
-import faulthandler
 import itertools
-import os
-import re
-import signal
-import tempfile
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context, resource_tracker
-from pathlib import Path
-from typing import Generic, TextIO, TypeVar
+from typing import Generic, TypeVar
 
-from beam_pipeline import storage
+from beam_pipeline.process_pool import Pool, pool_of
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_POLL_SECONDS = 0.5
 _AHEAD = 3  # parcels of elements in work or waiting for it, for each process
 _ATTEMPTS = 3
-# What faulthandler writes below the mark of the element that a process is at, as it ends.
-_CRASH = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
-_TIMEOUT = re.compile(r"^Timeout \(", re.MULTILINE)
 
 _numbers = itertools.count()
-_mark: TextIO | None = None  # of this process, where it is one of a pool's
 
 
 class WorkerDiedError(RuntimeError):
@@ -58,7 +39,7 @@ class _Parcel(Generic[_T, _R]):
     number: int = field(default_factory=lambda: next(_numbers))
     results: dict[int, _R] = field(default_factory=dict)
     n_killed: int = 0
-    pool: "_Pool | None" = None
+    pool: Pool | None = None
     future: "Future[list[_R]] | None" = None
 
     def to_do(self) -> dict[int, _T]:
@@ -131,10 +112,10 @@ class ProcessMap(Generic[_T, _R]):
         self._send(parcel)
 
     def _send(self, parcel: _Parcel[_T, _R]) -> None:
-        parcel.pool = _pool(self._n_processes, self._beam_args)
+        parcel.pool = pool_of(self._n_processes, self._beam_args)
         timeout = self._timeout if self._lost else None
         try:
-            parcel.future = parcel.pool.executor.submit(_results, self._function, parcel.number, parcel.to_do(), timeout)
+            parcel.future = parcel.pool.submit(self._function, parcel.number, parcel.to_do(), timeout=timeout)
         except BrokenProcessPool as error:
             parcel.future = Future()
             parcel.future.set_exception(error)
@@ -162,16 +143,16 @@ class ProcessMap(Generic[_T, _R]):
         if broken is None:
             raise error
         broken.abandon()
-        culprits = broken.culprits(self._timeout)
+        verdicts = broken.verdicts(self._timeout)
         for parcel in self._waiting:
             if parcel.pool is not broken or parcel.future is None or parcel.future.exception() is None:
                 continue
-            found = {place: why for (number, place), why in culprits.items() if number == parcel.number}
+            found = {place: verdict for (number, place), verdict in verdicts.items() if number == parcel.number}
             if found and self._lost is None:
-                raise WorkerDiedError(f"an element {next(iter(found.values()))[1]}") from error
+                raise WorkerDiedError(f"an element {next(iter(found.values())).reason}") from error
             if self._lost is not None:
-                parcel.results.update((place, self._lost(parcel.elements[place], *why)) for place, why in found.items())
-            parcel.n_killed += not culprits
+                parcel.results.update((place, self._lost(parcel.elements[place], *verdict)) for place, verdict in found.items())
+            parcel.n_killed += not verdicts
             if parcel.n_killed == _ATTEMPTS:
                 raise WorkerDiedError(f"worker processes were killed, {_ATTEMPTS} times one after the other") from error
             if parcel.to_do():
@@ -180,90 +161,3 @@ class ProcessMap(Generic[_T, _R]):
 
 def _is_done(parcel: _Parcel[_T, _R]) -> bool:
     return parcel.future is not None and parcel.future.done()
-
-
-class _Pool:
-    """Processes that are started anew rather than forked, as Beam's threads may hold locks; each has a file for its mark."""
-
-    def __init__(self, n_processes: int, beam_args: tuple[str, ...]) -> None:
-        self._key = n_processes, beam_args
-        self._marks = tempfile.TemporaryDirectory(prefix="beam-pipeline-marks-")
-        initial = (os.getpid(), beam_args, self._marks.name)
-        self.executor = ProcessPoolExecutor(n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=initial)
-        # Ctrl-C reaches every process of the terminal; these end with their parent, and are not to tell of it. They inherit the
-        # mask.
-        resource_tracker.ensure_running()  # it would take the signal off the mask
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        for _ in range(n_processes):
-            self.executor.submit(int)  # starts one more, as none has come to its task yet
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        atexit.register(self.executor.shutdown, cancel_futures=True)  # the interpreter would wait for idle ones for ever
-
-    def abandon(self) -> None:
-        """Has the next work done by other processes."""
-        with _lock:
-            if _pools.get(self._key) is self:
-                del _pools[self._key]
-        self.executor.shutdown()
-
-    def culprits(self, timeout: float) -> dict[tuple[int, int], tuple[str, str]]:
-        """The parcels and places of elements at which processes ended by themselves, with the kind and the reason."""
-        found = {}
-        for path in Path(self._marks.name).iterdir():
-            mark, _, last_words = path.read_text(errors="replace").partition("\n")
-            if crash := _CRASH.search(last_words):
-                why = "crashes", f"crashes the process that works at it: {crash[1]}"
-            elif _TIMEOUT.search(last_words):
-                why = "takes too long", f"takes longer than the {timeout:g} s that --track-timeout allows"
-            else:
-                continue
-            number, place = map(int, mark.split())
-            found[number, place] = why
-        return found
-
-
-_pools: dict[tuple[int, tuple[str, ...]], _Pool] = {}
-_lock = threading.Lock()
-
-
-def _pool(n_processes: int, beam_args: tuple[str, ...]) -> _Pool:
-    """The processes of this worker, for all its stages."""
-    with _lock:
-        key = n_processes, beam_args
-        if key not in _pools:
-            _pools[key] = _Pool(n_processes, beam_args)
-        return _pools[key]
-
-
-def _results(function: Callable[[_T], _R], number: int, elements: dict[int, _T], timeout: float | None) -> list[_R]:
-    """Calls a function, with a mark of where it is: what ends this process writes below it."""
-    if _mark is None:
-        raise RuntimeError("this is no process of a pool")
-    results = []
-    for place, element in elements.items():
-        _mark.seek(0)
-        _mark.write(f"{number} {place}\n")
-        _mark.truncate()
-        _mark.flush()
-        if timeout is not None:
-            faulthandler.dump_traceback_later(timeout, exit=True, file=_mark)
-        try:
-            results.append(function(element))
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    return results
-
-
-def _begin(parent: int, beam_args: tuple[str, ...], marks: str) -> None:
-    global _mark
-    _mark = open(Path(marks, str(os.getpid())), "w")  # noqa: SIM115 (it stays open as long as the process lives)
-    faulthandler.enable(_mark)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if beam_args:
-        storage.set_options(beam_args)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
-    os._exit(1)

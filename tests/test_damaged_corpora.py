@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,7 +218,7 @@ def test_names(corpus: Path, run: Callable[..., tuple[int, str]]) -> None:
 
 def test_formats_that_need_more(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (corpus / "hum" / "song.m4a").write_bytes(struct.pack(">I4s4s", 28, b"ftyp", b"M4A ") + bytes(100))
-    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr("tfrecords.audio.formats.has_pyav", lambda: False)
     build(corpus, tmp_path / "out", workers=0)
     (rejected,) = json_lines(tmp_path / "out" / "rejected.jsonl")
     line = "hum/song.m4a: is MP4 or M4A (AAC or ALAC), which this machine cannot decode (it needs PyAV: pip install av)"
