@@ -2,7 +2,6 @@
 
 import shutil
 from collections import Counter, defaultdict
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +136,7 @@ def doubled(write_corpus: WriteCorpus) -> Path:
 
 
 def test_it_is_brought_to_one_side(doubled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for seed, workers in product((0, 1, 2), (1, 2)):
+    for seed, workers in ((0, 1), (0, 2), (1, 2)):
         output = tmp_path / f"{seed}-{workers}"
         result = build(doubled, output, seed=seed, workers=workers)
         split_of = {track["track_id"]: track["split"] for track in tracks_of(output)}
@@ -158,11 +157,10 @@ def test_it_is_brought_to_one_side(doubled: Path, tmp_path: Path, capsys: pytest
 
 def test_tracks_are_augmented_where_they_have_gone(doubled: Path, tmp_path: Path) -> None:
     engine = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-    for seed in (0, 1, 2):
-        build(doubled, tmp_path / f"here-{seed}", seed=seed, augment="stretch-pitch")
-        build(doubled, tmp_path / f"engine-{seed}", seed=seed, augment="stretch-pitch", runner=engine)
-        assert problems(tmp_path / f"here-{seed}") == []
-        assert digests(tmp_path / f"here-{seed}") == digests(tmp_path / f"engine-{seed}")
+    build(doubled, tmp_path / "here", augment="stretch-pitch")
+    build(doubled, tmp_path / "engine", augment="stretch-pitch", runner=engine)
+    assert problems(tmp_path / "here") == []
+    assert digests(tmp_path / "here") == digests(tmp_path / "engine")
 
 
 def test_one_of_each_is_kept(doubled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
