@@ -79,8 +79,7 @@ def _print_deformations(waveform: NDArray[np.float32], starts: NDArray[np.int64]
     audio = Audio(waveform=waveform, blake3="")
 
     def parts() -> None:
-        for deformation in _AUGMENTATION.deformations:
-            deformed_chunks(audio, starts, deformation=deformation, spec=spec)
+        deformed_chunks(audio, dict.fromkeys(_AUGMENTATION.deformations, starts), spec=spec)
 
     def librosa_whole() -> None:
         for deformation in _AUGMENTATION.deformations:

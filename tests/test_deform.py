@@ -27,7 +27,7 @@ def deformed(waveform: NDArray[np.float32], deformation: Deformation) -> NDArray
     """The whole track, chunk after chunk."""
     n_chunks = deformation.n_samples(len(waveform)) // SPEC.chunk_samples
     starts = np.arange(n_chunks) * SPEC.chunk_samples
-    return deformed_chunks(as_audio(waveform), starts, deformation=deformation, spec=SPEC).ravel()
+    return deformed_chunks(as_audio(waveform), {deformation: starts}, spec=SPEC).ravel()
 
 
 def seconds(samples: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -44,9 +44,7 @@ def test_the_values_are_those_of_the_paper() -> None:
 @every_deformation
 def test_pitch_shifts_by_its_semitones_and_by_nothing_else(deformation: Deformation) -> None:
     expected_hz = 440 * 2 ** (deformation.semitones / 12)
-    chunks = deformed_chunks(
-        as_audio(tone(440, seconds=8)), np.array([2, 5]) * SPEC.chunk_step, deformation=deformation, spec=SPEC
-    )
+    chunks = deformed_chunks(as_audio(tone(440, seconds=8)), {deformation: np.array([2, 5]) * SPEC.chunk_step}, spec=SPEC)
     assert chunks.shape == (2, SPEC.chunk_samples)
     spectra = np.abs(np.fft.rfft(chunks * np.hanning(SPEC.chunk_samples), n=2**18))
     np.testing.assert_allclose(spectra.argmax(axis=1) * SAMPLE_RATE / 2**18, expected_hz, atol=0.3)
@@ -73,7 +71,7 @@ def test_no_edge_is_heard_in_a_chunk(deformation: Deformation) -> None:
     """The level of a steady tone is the same all through the chunks, and that of the track."""
     waveform = tone(1000, seconds=5, amplitude=0.5)
     starts = np.array([2, 4]) * SPEC.chunk_step
-    for chunk in deformed_chunks(as_audio(waveform), starts, deformation=deformation, spec=SPEC):
+    for chunk in deformed_chunks(as_audio(waveform), {deformation: starts}, spec=SPEC):
         levels = np.sqrt(np.mean(chunk[: SPEC.chunk_samples // 441 * 441].reshape(-1, 441) ** 2, axis=1))
         np.testing.assert_allclose(levels, 0.5 / np.sqrt(2), rtol=0.02)
 
@@ -92,10 +90,8 @@ def test_vocoder_is_librosas(rate: float) -> None:
 def test_segments_do_not_depend_on_each_other() -> None:
     waveform = synthetic_track("ticks", 1, seconds=4)
     starts = np.array([0, 2, 3]) * SPEC.chunk_step
-    together = deformed_chunks(as_audio(waveform), starts, deformation=DEFORMATIONS[4], spec=SPEC)
-    alone = [
-        deformed_chunks(as_audio(waveform), starts[[number]], deformation=DEFORMATIONS[4], spec=SPEC)[0] for number in range(3)
-    ]
+    together = deformed_chunks(as_audio(waveform), {DEFORMATIONS[4]: starts}, spec=SPEC)
+    alone = [deformed_chunks(as_audio(waveform), {DEFORMATIONS[4]: starts[[number]]}, spec=SPEC)[0] for number in range(3)]
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -105,7 +101,7 @@ def test_silence_stays_silent(deformation: Deformation, level: float) -> None:
     """Also what is so quiet that products of it underflow."""
     waveform = (level * synthetic_track("noise", 0, seconds=3)).astype(np.float32)
     last = SPEC.n_candidate_chunks(deformation.n_samples(len(waveform))) - 1
-    chunks = deformed_chunks(as_audio(waveform), np.array([0, last]) * SPEC.chunk_step, deformation=deformation, spec=SPEC)
+    chunks = deformed_chunks(as_audio(waveform), {deformation: np.array([0, last]) * SPEC.chunk_step}, spec=SPEC)
     assert np.isfinite(chunks).all()
     assert np.abs(chunks).max() <= 10 * level
     assert np.isfinite(log_mel(chunks, spec=SPEC)).all()
@@ -119,7 +115,7 @@ def test_first_and_last_candidates_of_short_tracks(deformation: Deformation, pre
     waveform = tone(300, seconds=1.6)
     n_candidates = spec.n_candidate_chunks(deformation.n_samples(len(waveform)))
     starts = np.array([0, n_candidates - 1]) * spec.chunk_step
-    chunks = deformed_chunks(as_audio(waveform), starts, deformation=deformation, spec=spec)
+    chunks = deformed_chunks(as_audio(waveform), {deformation: starts}, spec=spec)
     assert chunks.shape == (2, spec.chunk_samples)
     assert (np.sqrt(np.mean(chunks**2, axis=1)) > 0.1).all()
 

@@ -8,7 +8,9 @@ Only the part of a track that a chunk is made of goes through it, not the whole 
 """
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import NamedTuple, Self
 
 import numpy as np
 import scipy.fft
@@ -31,39 +33,65 @@ _RESAMPLER_REACH = 256
 
 
 def deformed_chunks(
-    audio: Audio | LongAudio, starts: NDArray[np.int64], *, deformation: Deformation, spec: LogMelSpec
+    audio: Audio | LongAudio, starts: Mapping[Deformation, NDArray[np.int64]], *, spec: LogMelSpec
 ) -> NDArray[np.float32]:
-    """Cuts chunks out of a deformed track, deforming no more of it than they need.
-
-    A raised pitch is a slower tempo, played faster: the vocoder stretches the track by rate / 2^(semitones / 12), and soxr's HQ
-    setting, as in `librosa.effects.pitch_shift`, resamples that to the length which the rate alone would give.
+    """Cuts chunks out of a track in several deformations, deforming no more of it than they need.
 
     Around a chunk, as much of the track is deformed with it that no edge reaches into it. What differs from a chunk of the
     whole deformed track are the phases that the vocoder starts from.
 
     Args:
-        audio: The track; it counts as silent before and after.
-        starts: Where the chunks begin in the deformed track, in samples.
-        deformation: Gives rate and semitones.
+        audio: The track; it counts as silent before and after. What all chunks need of it is asked for at once.
+        starts: Where the chunks begin in each deformed track, in samples.
         spec: Gives the length of a chunk.
 
     Returns:
-        (len(starts), spec.chunk_samples) float32.
+        The chunks of one deformation after those of the other, (n_chunks, spec.chunk_samples) float32.
     """
-    ratio = 2.0 ** (deformation.semitones / 12)  # of frequencies
-    rate = deformation.rate / ratio
-    lead = _N_FFT + _RESAMPLER_REACH
-    # Sample _N_FFT / 2 of a segment, the centre of its first frame, stays where it is; from there on time runs 1 / rate as fast.
-    n_before = math.ceil(_N_FFT / 2 + (lead - _N_FFT / 2) * rate)
-    begin = _N_FFT / 2 + (n_before - _N_FFT / 2) / rate  # of the chunk in the stretched segment
-    n_stretched_frames = math.ceil((begin + spec.chunk_samples * ratio + _RESAMPLER_REACH) / _HOP)
-    n_frames = math.floor((n_stretched_frames - 1) * rate) + 2
-    firsts = np.rint(starts * deformation.rate).astype(np.int64) - n_before
-    stretched = phase_vocoder(audio.segments(firsts, n_samples=(n_frames - 1) * _HOP + _N_FFT), rate=rate)
-    if deformation.semitones:
-        stretched = np.stack([soxr.resample(segment, ratio, 1.0, quality="HQ") for segment in stretched])
-    first = round(begin / ratio)
-    return stretched[:, first : first + spec.chunk_samples]
+    if not starts:
+        return np.empty((0, spec.chunk_samples), np.float32)
+    needs = [_Need.of(deformation, spec) for deformation in starts]
+    firsts = [
+        np.rint(of_one * deformation.rate).astype(np.int64) - need.n_before
+        for (deformation, of_one), need in zip(starts.items(), needs, strict=True)
+    ]
+    segments = audio.segments(np.concatenate(firsts), n_samples=max(need.n_samples for need in needs))
+    parts = np.split(segments, np.cumsum([len(one) for one in firsts])[:-1])
+    return np.concatenate([need.deform(part, spec=spec) for need, part in zip(needs, parts, strict=True)])
+
+
+class _Need(NamedTuple):
+    """What a deformed chunk is made of.
+
+    A raised pitch is a slower tempo, played faster: the vocoder stretches the track by rate / 2^(semitones / 12), and soxr's HQ
+    setting, as in `librosa.effects.pitch_shift`, resamples that to the length which the rate alone would give.
+    """
+
+    rate: float  # of the vocoder
+    ratio: float  # of frequencies
+    n_before: int  # samples of the track before the chunk's own
+    n_samples: int  # of the track
+    first: int  # sample of what becomes of them that the chunk begins with
+
+    @classmethod
+    def of(cls, deformation: Deformation, spec: LogMelSpec) -> Self:
+        ratio = 2.0 ** (deformation.semitones / 12)
+        rate = deformation.rate / ratio
+        lead = _N_FFT + _RESAMPLER_REACH
+        # Sample _N_FFT / 2 of a segment, the centre of its first frame, stays where it is; from there on time runs 1 / rate as
+        # fast.
+        n_before = math.ceil(_N_FFT / 2 + (lead - _N_FFT / 2) * rate)
+        begin = _N_FFT / 2 + (n_before - _N_FFT / 2) / rate  # of the chunk in the stretched segment
+        n_stretched_frames = math.ceil((begin + spec.chunk_samples * ratio + _RESAMPLER_REACH) / _HOP)
+        n_frames = math.floor((n_stretched_frames - 1) * rate) + 2
+        return cls(rate, ratio, n_before, (n_frames - 1) * _HOP + _N_FFT, round(begin / ratio))
+
+    def deform(self, segments: NDArray[np.float32], *, spec: LogMelSpec) -> NDArray[np.float32]:
+        """Segments that are long enough to the chunks in them, (n_chunks, chunk_samples)."""
+        stretched = phase_vocoder(np.ascontiguousarray(segments[:, : self.n_samples]), rate=self.rate)
+        if self.ratio != 1.0:
+            stretched = np.stack([soxr.resample(segment, self.ratio, 1.0, quality="HQ") for segment in stretched])
+        return stretched[:, self.first : self.first + spec.chunk_samples]
 
 
 def phase_vocoder(segments: NDArray[np.float32], *, rate: float) -> NDArray[np.float32]:

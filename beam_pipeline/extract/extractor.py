@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from beam_pipeline import storage
 from beam_pipeline.extract.allocator import keep_freed_memory
@@ -19,7 +18,7 @@ from beam_pipeline.extract.features import Features, library_versions
 from beam_pipeline.extract.track_file import open_track
 from beam_pipeline.plan import Plan
 from beam_pipeline.track import Track
-from tfrecords.audio import Audio, LongAudio, UnusableAudioError, read_audio
+from tfrecords.audio import UnusableAudioError, read_audio
 from tfrecords.augmentation import Augmentation
 from tfrecords.log_mel import log_mel
 
@@ -153,7 +152,12 @@ class _Features:
         if self._draw is None:
             chunks = audio.segments(np.asarray(candidates[""]) * spec.chunk_step, n_samples=spec.chunk_samples)
         else:
-            chunks = self._deformed_chunks(audio, candidates, self._draw)
+            starts = {
+                deformation: np.asarray(numbers) * spec.chunk_step
+                for deformation in self._draw.deformations
+                if (numbers := candidates[deformation.name])
+            }
+            chunks = deformed_chunks(audio, starts, spec=spec)
         counts["decode_microseconds" if self._draw is None else "deform_microseconds"] += _microseconds_since(started)
         started = time.perf_counter_ns()
         log_mels = log_mel(chunks, spec=spec)  # (n_chunks, n_mels, n_frames)
@@ -165,18 +169,6 @@ class _Features:
             candidates=candidates,
             log_mels=log_mels,
         )
-
-    def _deformed_chunks(
-        self, audio: Audio | LongAudio, candidates: dict[str, list[int]], draw: Augmentation
-    ) -> NDArray[np.float32]:
-        """Waveforms of candidates of all deformations of a track, (n_chunks, chunk_samples)."""
-        spec = self._plan.spec
-        chunks = [
-            deformed_chunks(audio, np.asarray(numbers) * spec.chunk_step, deformation=deformation, spec=spec)
-            for deformation in draw.deformations
-            if (numbers := candidates[deformation.name])
-        ]
-        return np.concatenate([np.empty((0, spec.chunk_samples), np.float32), *chunks])
 
 
 def _refusal(error: UnusableAudioError | TooShortError | OSError) -> Refusal:
