@@ -51,7 +51,7 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
         "--batchnorm",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="batch normalisation after each convolution; bbnn always has it",
+        help="batch normalisation after each convolution; bbnn and probe always have it",
     )
     parser.add_argument(
         "--standardize",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_model.augmentation import Augmentation, SpecMasks
-from keras_model.networks.settings import NetworkSettings, network_settings
+from keras_model.networks.settings import ON_FEATURES, NetworkSettings, network_settings
 from tfrecords.errors import UsageError
 from tfrecords.places import Place, place_of
 
@@ -136,6 +136,11 @@ class TrainOptions:
         return self.keep == "best" or self.early_stopping > 0
 
     @property
+    def on_features(self) -> bool:
+        """Whether the network is trained on the features of the pre-trained tagger, which are computed once."""
+        return self.model in ON_FEATURES
+
+    @property
     def augmentation(self) -> Augmentation:
         """What is done to each training batch.
 
@@ -169,6 +174,11 @@ class TrainOptions:
             raise UsageError("--export is for one run: with --runs and --folds each run has its SavedModel in its own folder")
         if self.xla and self.deterministic:
             raise UsageError("--xla and --deterministic exclude each other: XLA has no deterministic gradient of max pooling")
+        if self.on_features and (self.augment or self.mixup or self.random_crop or self.standardize):
+            raise UsageError(
+                f"--augment, --mixup, --random-crop and --standardize change log-mels, and --model {self.model} is trained on "
+                "features that are computed of them once: leave them out"
+            )
         if self.folds and self.selects:
             raise UsageError("--keep best and --early-stopping need a validation split, which folds do not have")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_model.export import export_model
 from keras_model.options import DEFAULT_DATA, TrainOptions
+from keras_model.pretrained.wheel import read_wheel
 from keras_model.run_folder import (
     BACKUP_FOLDER,
     FRONT_END_FILE,
@@ -46,7 +47,8 @@ def check_data(options: TrainOptions) -> Manifest:
     Raises:
         DatasetError: If there is no whole dataset, with the command that makes one; if it was made with another spec than the
             preset of that name has here; or if its splits share tracks, audio or groups.
-        UsageError: If it lacks the validation split that the options need.
+        UsageError: If it lacks the validation split that the options need, or is not what the pre-trained network hears, or that
+            is not on this machine.
     """
     try:
         manifest = read_dataset(options.dataset)
@@ -62,8 +64,21 @@ def check_data(options: TrainOptions) -> Manifest:
             f"--keep best and --early-stopping need a validation split, and {options.data} has none: "
             "make it with run_pipeline.py --validation-fraction"
         )
+    if options.on_features:
+        _check_pretrained(options, manifest)
     refuse_leaks(options.dataset)
     return manifest
+
+
+def _check_pretrained(options: TrainOptions, manifest: Manifest) -> None:
+    heard, spec = PRESETS["musicnn"], manifest.spec
+    length = {name: getattr(spec, name) for name in ("chunk_samples", "chunk_step", "n_frames")}  # any will do
+    if spec != dataclasses.replace(heard, **length):
+        raise UsageError(
+            f"--model {options.model} needs log-mels of preset musicnn, and {options.data} has those of {manifest.preset}: "
+            "make a dataset with run_pipeline.py --preset musicnn"
+        )
+    read_wheel()
 
 
 def check_output(options: TrainOptions) -> None:
@@ -100,7 +115,9 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         KeyboardInterrupt: At Ctrl-C before the end of the first epoch.
     """
     # Heavy: `check_data` comes before TensorFlow is loaded.
+    from keras_model.data.features import features_of
     from keras_model.data.train_and_test import load_train_and_test
+    from keras_model.networks.probe import tagger_features, with_tagger
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.epoch_log import HistoryFile
     from keras_model.training.fit import check_prolongation, device_names, fit
@@ -115,6 +132,9 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     )
     print(f"Devices  {', '.join(device_names())}", flush=True)
     data = load_train_and_test(options, manifest)
+    if options.on_features:
+        print("Features of the pre-trained network, computed once", flush=True)
+        data = features_of(data, tagger_features())
     history = HistoryFile(options.output / HISTORY_FILE)
     trained = fit(
         options,
@@ -128,6 +148,8 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         folder=options.output / BACKUP_FOLDER,
         identity=record.identity,
     )
+    if options.on_features:
+        trained = dataclasses.replace(trained, model=with_tagger(trained.model))
     with _ctrl_c_ignored():  # it takes seconds, and a second Ctrl-C must not cost what the first one saves
         if trained.interrupted:
             print(f"\nInterrupted: saving what epoch {len(trained.epochs)} ended with.", flush=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import train
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
+from tfrecords.errors import UsageError
 
 # The same examples each time, however slow the machine is: a failure is one of the code.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -90,6 +91,18 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the reference data (../shared) is not on this machine")
     return SHARED
+
+
+@pytest.fixture
+def wheel() -> Path:
+    """The wheel of the pre-trained network; skips where it is not there."""
+    from keras_model.pretrained.wheel import read_wheel, wheel_path
+
+    try:
+        read_wheel()
+    except UsageError as error:
+        pytest.skip(str(error))
+    return wheel_path()
 
 
 @pytest.fixture(scope="session")

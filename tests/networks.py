@@ -9,7 +9,7 @@ from keras_model.networks.classifiers import build_classifier
 
 PAPER = (80, 80)
 # Every network that `train.py` can build: its name, and whether batch normalisation is added.
-CASES = (("shallow", False), ("shallow", True), ("deep", False), ("deep", True), ("bbnn", False))
+CASES = (("shallow", False), ("shallow", True), ("deep", False), ("deep", True), ("bbnn", False), ("probe", False))
 
 
 def build(name: str, shape: tuple[int, int] = PAPER, *, seed: int = 0, n_genres: int = 10, **options: Any) -> keras.Model:
@@ -30,7 +30,7 @@ def shapes_of(model: keras.Model) -> dict[str, tuple[int, ...]]:
 
 
 def with_random_statistics(model: keras.Model) -> keras.Model:
-    """Gives batch normalisation gammas of both signs and statistics other than 0 and 1, and biases other than 0."""
+    """Gives batch normalisation gammas of both signs and statistics other than 0 and 1, and biases and kernels other than 0."""
     rng = np.random.default_rng(3)
     for layer in model.layers:
         if hasattr(layer, "gamma"):
@@ -40,6 +40,8 @@ def with_random_statistics(model: keras.Model) -> keras.Model:
                 weight.assign(rng.normal(0, deviation, shape))
         if hasattr(layer, "kernel"):
             layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
+            if not np.any(layer.kernel):
+                layer.kernel.assign(rng.normal(0, 1, layer.kernel.shape) / np.sqrt(layer.kernel.shape[0]))
     return model
 
 

@@ -80,7 +80,7 @@ def test_standardization_is_part_of_the_model(name: str, cells: tuple[int, int],
     )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "probe"])  # which begins with zeros
 def test_the_seed_decides_the_weights(name: str) -> None:
     first, same, other = (build(name, (40, 40), seed=seed).get_weights() for seed in (0, 0, 1))
     for weights, again in zip(first, same, strict=True):
@@ -98,7 +98,7 @@ def test_settings_are_the_networks_own_unless_asked_for() -> None:
 
 
 def test_what_cannot_be_built_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"^there is no network 'wide'; choose from shallow, deep, bbnn$"):
+    with pytest.raises(UsageError, match=r"^there is no network 'wide'; choose from shallow, deep, bbnn, probe$"):
         build_classifier("wide", (80, 80), n_genres=10)
     with pytest.raises(UsageError, match=r"^--batchnorm cannot be added to bbnn, which always has batch normalisation; leave it"):
         build_classifier("bbnn", (80, 80), n_genres=10, batchnorm=True)

@@ -112,7 +112,7 @@ def test_silence_stays_silent(deformation: Deformation, level: float) -> None:
 def test_first_and_last_candidates_of_short_tracks(deformation: Deformation, preset: str) -> None:
     """Where a tone sets in, its bins' phases part, and it loses level: in librosa's vocoder it never finds back."""
     spec = PRESETS[preset]
-    waveform = tone(300, seconds=1.6)
+    waveform = tone(300, seconds=1.7 * spec.chunk_samples / SAMPLE_RATE)
     n_candidates = spec.n_candidate_chunks(deformation.n_samples(len(waveform)))
     starts = np.array([0, n_candidates - 1]) * spec.chunk_step
     chunks = deformed_chunks(as_audio(waveform), {deformation: starts}, spec=spec)

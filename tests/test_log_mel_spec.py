@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec
 
 
-def test_presets_have_the_frames_of_the_paper_and_of_schindler() -> None:
-    assert {name: spec.n_real_frames for name, spec in PRESETS.items()} == {"paper": 41, "schindler": 80, "full80": 81}
-    assert {spec.shape for spec in PRESETS.values()} == {(80, 80)}
+def test_presets_have_the_frames_of_their_sources() -> None:
+    n_real_frames = {"paper": 41, "schindler": 80, "full80": 81, "musicnn": 126}
+    assert {name: spec.n_real_frames for name, spec in PRESETS.items()} == n_real_frames
+    shapes = {name: spec.shape for name, spec in PRESETS.items()}
+    assert shapes == {"paper": (80, 80), "schindler": (80, 80), "full80": (80, 80), "musicnn": (96, 126)}
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from apache_beam.metrics.execution import MetricResult
 
 from beam_pipeline.runners.choice import Runner
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, digests, names_in, records_of, run_main, tracks_of
+from tfrecords import verify
+from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.manifest import read_dataset
 from tfrecords.stable_hash import stable_hash
 
@@ -135,6 +138,18 @@ def test_other_presets(write_corpus: WriteCorpus, tmp_path: Path, preset: str) -
     values = np.stack([record.log_mel for record in records_of(tmp_path / "out", "train")]).astype(np.float64)
     axis = 0 if preset == "schindler" else (0, 2)
     np.testing.assert_allclose(manifest.standardization["mean"], values.mean(axis=axis, keepdims=True)[0], atol=1e-8)
+
+
+def test_a_preset_of_another_rate_and_shape(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    corpus = write_corpus()
+    manifest = build(corpus, tmp_path / "out", preset="musicnn", chunks_per_track=1).manifest
+    assert manifest.standardization is None
+    for record in records_of(tmp_path / "out", "test"):
+        samples, rate = soundfile.read(corpus / "genres" / record.genre / f"{record.track_id}.wav", dtype="float32")
+        waveform = soxr.resample(samples, rate, 16000, "HQ")
+        chunks = cut_chunks(waveform, np.array([record.chunk_index * 16000]), spec=manifest.spec)
+        np.testing.assert_allclose(record.log_mel, log_mel(chunks, spec=manifest.spec)[0], atol=1e-5)
+    assert verify.main([str(tmp_path / "out")]) == 0
 
 
 def test_stereo_and_other_rates_are_read(write_corpus: WriteCorpus, tmp_path: Path) -> None:

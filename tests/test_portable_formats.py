@@ -76,7 +76,7 @@ def test_the_files_answer_as_the_network_does(
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["network.onnx", "network.tflite"]
 
 
-@pytest.mark.parametrize("preset", ["paper", "schindler", "full80"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_presets_check_has_batches_of_1_3_and_64(preset: str) -> None:
     batches = check_batches(PRESETS[preset])
     assert [batch.shape for batch in batches] == [(n, *PRESETS[preset].shape) for n in (1, 3, 64)]

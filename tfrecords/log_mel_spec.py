@@ -170,4 +170,24 @@ PRESETS: dict[str, LogMelSpec] = {
         frame_fill="none",
         standardization="per_band",
     ),
+    # What the taggers of Pons and Serra (2019) hear, in chunks of 2 s. Their log10(10000·x + 1) is this one's logarithm plus 4, a
+    # constant that a network takes into the mean of its first batch normalisation.
+    "musicnn": LogMelSpec(
+        sample_rate=16000,
+        amplitude_scale=1.0,
+        chunk_samples=32000,
+        chunk_step=16000,
+        n_fft=512,
+        win_length=512,
+        hop_length=256,
+        power=2.0,
+        n_mels=96,
+        fmax_hz=8000.0,
+        mel_scale="slaney",
+        mel_norm=True,
+        log_base="10",
+        log_offset=1e-4,
+        n_frames=126,
+        frame_fill="none",
+    ),
 }

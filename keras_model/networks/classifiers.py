@@ -9,11 +9,12 @@ import keras
 from keras_model.networks.bbnn import bbnn
 from keras_model.networks.deep import deep
 from keras_model.networks.fused import implement
+from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shallow import shallow
 from tfrecords.errors import UsageError
 
-_BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn}
+_BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn, "probe": probe}
 
 
 def build_classifier(
@@ -31,9 +32,9 @@ def build_classifier(
 
     Args:
         name: One of `NETWORKS`.
-        shape: (n_mels, n_frames) of the input.
+        shape: (n_mels, n_frames) of the input; for those of ON_FEATURES (n_features, 1).
         n_genres: Number of classes.
-        batchnorm: Whether batch normalisation is added; not to `bbnn`, which always has it.
+        batchnorm: Whether batch normalisation is added; not to `bbnn` and `probe`, which always have it.
         l1: L1 penalty on every kernel; None for the network's own.
         dropout: Rate before the genre layer; None for the network's own.
         standardization: `mean` and `std` of the dataset's manifest, (n_mels, 1) or (n_mels, n_frames); None for none.

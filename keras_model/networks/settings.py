@@ -26,7 +26,10 @@ NETWORKS = {
     "shallow": NetworkSettings(batchnorm=False, l1=1e-4, dropout=0.1),
     "deep": NetworkSettings(batchnorm=False, l1=1e-4, dropout=0.25),
     "bbnn": NetworkSettings(batchnorm=True, l1=0.0, dropout=0.0),
+    "probe": NetworkSettings(batchnorm=True, l1=0.0, dropout=0.5),
 }
+# Of these, those that are trained on the features of the pre-trained tagger.
+ON_FEATURES = ("probe",)
 
 
 def network_settings(
