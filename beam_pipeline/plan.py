@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 from uuid import uuid4
 
 import numpy as np
@@ -86,7 +87,17 @@ class Plan:
     beam_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Gives a plan without one a staging folder of its own."""
+        """Gives a plan without one a staging folder of its own.
+
+        Raises:
+            ValueError: If values do not go together.
+        """
+        if self.min_chunks is not None and not 1 <= self.min_chunks <= self.chunks_per_track:
+            raise ValueError(f"min_chunks must be 1 to chunks_per_track ({self.chunks_per_track}), got {self.min_chunks}")
+        if self.duplicates not in get_args(Duplicates):
+            raise ValueError(f"duplicates must be one of {', '.join(get_args(Duplicates))}, got {self.duplicates!r}")
+        if self.computed_split and self.computed_split.validation_fraction and "validation" not in self.n_shards:
+            raise ValueError("computed_split takes a validation split, for which n_shards has no number of shards")
         if not self.staging:
             object.__setattr__(self, "staging", storage.join(self.output, STAGING, uuid4().hex))
 

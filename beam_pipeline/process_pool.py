@@ -6,6 +6,7 @@ work needs, and no Beam.
 
 import atexit
 import faulthandler
+import logging
 import os
 import re
 import signal
@@ -27,6 +28,7 @@ _POLL_SECONDS = 0.5
 _CRASH = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
 _TIMEOUT = re.compile(r"^Timeout \(", re.MULTILINE)
 
+_is_ending = False  # this process
 _mark: TextIO | None = None  # of this process, where it is one of a pool's
 
 
@@ -43,7 +45,7 @@ class Pool:
     def __init__(self, n_processes: int, beam_args: tuple[str, ...]) -> None:
         self._key = n_processes, beam_args
         self._marks = tempfile.TemporaryDirectory(prefix="beam-pipeline-marks-")
-        initial = (os.getpid(), beam_args, self._marks.name)
+        initial = (os.getpid(), beam_args, self._marks.name, logging.getLogger().level)
         self._executor = ProcessPoolExecutor(n_processes, mp_context=get_context("spawn"), initializer=_begin, initargs=initial)
         # Ctrl-C reaches every process of the terminal; these end with their parent, and are not to tell of it. They inherit the
         # mask.
@@ -52,7 +54,7 @@ class Pool:
         for _ in range(n_processes):
             self._executor.submit(int)  # starts one more, as none has come to its task yet
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        atexit.register(self._executor.shutdown, cancel_futures=True)  # the interpreter would wait for idle ones for ever
+        atexit.register(self._end)
 
     def submit(
         self, function: Callable[[_T], _R], number: int, elements: dict[int, _T], *, timeout: float | None
@@ -70,8 +72,16 @@ class Pool:
         """
         return self._executor.submit(_results, function, number, elements, timeout)
 
+    def _end(self) -> None:
+        """Ends the processes with this one, which would else wait for what they are at, and for idle ones for ever."""
+        global _is_ending
+        _is_ending = True
+        for process in list((self._executor._processes or {}).values()):
+            process.kill()
+
     def abandon(self) -> None:
         """Has the next work done by other processes."""
+        _wait_for_the_end()
         with _lock:
             if _pools.get(self._key) is self:
                 del _pools[self._key]
@@ -93,12 +103,19 @@ class Pool:
         return found
 
 
+def _wait_for_the_end() -> None:
+    """Stops a thread that is still at work when the program ends: it is not to tell of that."""
+    if _is_ending:
+        threading.Event().wait()
+
+
 _pools: dict[tuple[int, tuple[str, ...]], Pool] = {}
 _lock = threading.Lock()
 
 
 def pool_of(n_processes: int, beam_args: tuple[str, ...]) -> Pool:
     """The processes of this worker, for all its stages."""
+    _wait_for_the_end()
     with _lock:
         key = n_processes, beam_args
         if key not in _pools:
@@ -125,13 +142,13 @@ def _results(function: Callable[[_T], _R], number: int, elements: dict[int, _T],
     return results
 
 
-def _begin(parent: int, beam_args: tuple[str, ...], marks: str) -> None:
+def _begin(parent: int, beam_args: tuple[str, ...], marks: str, log_level: int) -> None:
     global _mark
+    logging.basicConfig(level=log_level)
     _mark = open(Path(marks, str(os.getpid())), "w")  # noqa: SIM115 (it stays open as long as the process lives)
     faulthandler.enable(_mark)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if beam_args:
-        storage.set_options(beam_args)
+    storage.set_options(beam_args)
 
 
 def _end_with(parent: int) -> None:

@@ -71,6 +71,8 @@ def build_dataset(options: BuildOptions) -> BuildResult | None:
     """
     if options.min_chunks is not None and options.min_chunks > options.chunks_per_track:
         raise UsageError(f"--min-chunks {options.min_chunks} is more than --chunks-per-track {options.chunks_per_track}")
+    if options.tracks and options.genre_level:
+        raise UsageError("--genre-level is for folders; a catalogue (--tracks) tells each track's genre")
     runner = Runner(options)
     storage.set_options(runner.beam_args)
     features = _features_folder(options)

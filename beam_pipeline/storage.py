@@ -19,21 +19,27 @@ from tfrecords.errors import UsageError
 _BATCH = 100  # objects per request
 
 
+# What stands on the command line; None where Beam itself has told its filesystems, in a worker of its own.
+_arguments: tuple[str, ...] | None = None
+
+
 def set_options(arguments: Sequence[str]) -> None:
     """Tells object stores' clients what stands on the command line, such as an address; in this process."""
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    FileSystems.set_options(PipelineOptions(list(arguments)))
+    global _arguments
+    _arguments = tuple(arguments)
+    _filesystems.cache_clear()
 
 
 @cache
 def _filesystems() -> Any:
     """Beam's own, with a client of S3's that is shared; a process that meets no URL does without both."""
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
     from beam_pipeline.beam_internals import share_s3_clients
 
+    if _arguments is not None:  # without any, be they empty, the client of S3 refuses to be made
+        FileSystems.set_options(PipelineOptions(list(_arguments)))
     share_s3_clients()
     return FileSystems
 

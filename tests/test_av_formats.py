@@ -131,3 +131,15 @@ def test_the_pipeline_reads_them(write_corpus: WriteCorpus, tmp_path: Path) -> N
     build(corpus, tmp_path / "out")
     assert json_lines(tmp_path / "out" / "rejected.jsonl") == []
     assert sum(track["track_id"].startswith("hum.av-") for track in tracks_of(tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize(("container", "codec"), [("adts", "aac"), ("wv", "wavpack")])
+def test_what_was_cut_off_is_read_as_far_as_it_goes(container: str, codec: str) -> None:
+    data = av_file(song(4.0, sample_rate=22050), container=container, codec=codec, sample_rate=22050)
+    whole = decode_audio(data, sample_rate=22050)
+    for size in (len(data) - 1, len(data) * 9 // 10, len(data) // 2):
+        cut = decode_audio(data[:size], sample_rate=22050)
+        assert 0.4 * size / len(data) < cut.n_samples / whole.n_samples <= 1
+        same = cut.waveform[: cut.n_samples - 4096]
+        np.testing.assert_allclose(same, whole.waveform[: len(same)], rtol=0, atol=1e-6)
+    assert decode_audio(data + b"\0", sample_rate=22050).blake3 == whole.blake3

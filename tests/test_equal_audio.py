@@ -25,7 +25,8 @@ SPLITS = ("train", "validation", "test")
 
 
 def plan(duplicates: Duplicates, rule: ComputedSplit | None = None) -> Plan:
-    return Plan(output="out", genres=("a", "b"), duplicates=duplicates, computed_split=rule)
+    n_shards = dict.fromkeys(SPLITS, 1)
+    return Plan(output="out", genres=("a", "b"), duplicates=duplicates, computed_split=rule, n_shards=n_shards)
 
 
 RULES = [
@@ -190,6 +191,16 @@ def test_it_ends_a_run_that_wants_none(doubled: Path, tmp_path: Path) -> None:
     assert not (output / "dataset.json").exists()
     assert len(json_lines(output / "duplicates.jsonl")) == 4
     build(doubled, output)
+
+
+@pytest.mark.parametrize("duplicates", ["group", "drop"])
+def test_where_nothing_else_is_left_the_list_tells_why(duplicates: str, write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    corpus = write_corpus(n_tracks=3)
+    for path in (corpus / "genres" / "hum").iterdir():
+        path.write_bytes((corpus / "genres" / "ticks" / "ticks.00000.wav").read_bytes())
+    with pytest.raises(BuildError, match="genre 'hum'.*; 3 track.s. hold the audio of others, listed in duplicates.jsonl"):
+        build(corpus, tmp_path / "out", duplicates=duplicates)
+    assert len(json_lines(tmp_path / "out" / "duplicates.jsonl")) == 3
 
 
 def test_splits_that_were_given_stay(doubled: Path, tmp_path: Path) -> None:

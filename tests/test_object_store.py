@@ -1,12 +1,15 @@
 """Input and output behind URLs: a real S3 client of Beam's against a real S3 server on loopback."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from beam_pipeline.plan import STAGING
+from tests.conftest import REPOSITORY
 from tests.helpers import WriteCorpus, build, digests
 from tests.object_store import BUCKET, KEYS, objects, run
 from tfrecords import verify
@@ -92,3 +95,20 @@ def test_urls_that_cannot_be_used(
     assert error.startswith("run_pipeline.py: ")
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+def test_the_environment_alone_tells_where_the_store_is(
+    write_corpus: WriteCorpus, tmp_path: Path, bucket: Any, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is set up elsewhere: with no option of Beam's on the command line."""
+    settings = {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**settings, **{name.upper(): value for name, value in KEYS.items()}}.items():
+        monkeypatch.setenv(name, value)
+    corpus = write_corpus(n_tracks=2)
+    for path in corpus.rglob("*.wav"):
+        bucket.upload_file(str(path), BUCKET, f"in/{path.relative_to(corpus).as_posix()}")
+    for source, target in ((f"s3://{BUCKET}/in", str(tmp_path / "here")), (str(corpus), f"s3://{BUCKET}/there")):
+        command = [sys.executable, "run_pipeline.py", "--input", source, "--output", target, "--workers", "1"]
+        subprocess.run([*command, "--chunks-per-track", "4"], cwd=REPOSITORY, check=True, timeout=60)
+    assert len(read_dataset(tmp_path / "here").shards) == 2
+    assert "dataset.json" in objects(bucket, "there/")

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from beam_pipeline.extract.extractor import TrackExtractor
 from beam_pipeline.options import MaxRejected
 from beam_pipeline.processes import ProcessMap, WorkerDiedError
 from beam_pipeline.track import Track
+from tests.conftest import REPOSITORY
 from tests.helpers import WriteCorpus, build, json_lines, tracks_of
+from tests.waiting import wait_until
 
 LIBC = ctypes.PyDLL(None)  # its functions keep Python's lock, as a decoder in C may
 
@@ -115,3 +119,28 @@ def test_poison_costs_a_track_each_and_not_the_run(
         "hum/poison-hang.wav": ("takes too long", "takes longer than the 2 s that --track-timeout allows"),
     }
     assert result.counters["tracks_rejected"] == 3
+
+
+_PROGRAM = """
+import runpy, sys
+import beam_pipeline.transform
+from tests.test_processes import Poisoned
+
+beam_pipeline.transform.TrackExtractor = Poisoned
+sys.argv[0] = "run_pipeline.py"
+runpy.run_path("run_pipeline.py", run_name="__main__")
+"""
+
+
+def test_ctrl_c_waits_for_no_track_that_hangs(write_corpus: WriteCorpus, tmp_path: Path) -> None:
+    corpus = write_corpus()
+    os.link(corpus / "genres" / "hum" / "hum.00000.wav", corpus / "genres" / "hum" / "poison-hang.wav")
+    command = [sys.executable, "-c", _PROGRAM, "--input", corpus, "--output", tmp_path / "out", "--workers", "2"]
+    process = subprocess.Popen(
+        [*map(str, command), "--chunks-per-track", "4"], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_until(lambda: any((tmp_path / "out").glob(".beam-pipeline-staging/*/beam-pipeline-*/progress/*")), process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error.rstrip().endswith("run_pipeline.py: interrupted; no dataset was written")

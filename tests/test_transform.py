@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -18,6 +19,7 @@ from beam_pipeline import BuildDataset, Plan, Track
 from beam_pipeline.beam_internals import known_options, share_s3_clients
 from beam_pipeline.options import BuildOptions, MaxRejected
 from beam_pipeline.runners.choice import Runner
+from beam_pipeline.splits.computed import ComputedSplit
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, records_of, tracks_of
 from tfrecords.errors import UsageError
@@ -79,6 +81,19 @@ def test_a_track_that_the_plan_does_not_go_with_is_named(track: Track, reason: s
     with pytest.raises(ValueError, match=re.escape(reason)), test_pipeline.TestPipeline() as pipeline:
         _ = pipeline | beam.Create([track]) | BuildDataset(Plan(output=str(tmp_path / "out"), genres=("blues", "jazz")))
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"chunks_per_track": 2, "min_chunks": 4}, "min_chunks must be 1 to chunks_per_track (2), got 4"),
+        ({"duplicates": "dropp"}, "duplicates must be one of group, drop, fail, got 'dropp'"),
+        ({"computed_split": ComputedSplit(validation_fraction=0.2)}, "computed_split takes a validation split, for which"),
+    ],
+)
+def test_a_plan_whose_values_do_not_go_together_is_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        Plan(output="out", genres=GENRES, **values)
 
 
 def listening(processes: set[int]) -> list[str]:

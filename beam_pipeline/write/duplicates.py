@@ -43,9 +43,12 @@ class DecideEqualAudio:
         try:
             decisions = decide(in_order, tracks, plan=plan)
         except UsageError as error:
-            raise self._refusal(str(error)) from error
+            lines = _lines(in_order, Decisions({}))
+            write_duplicates(plan.output, lines)
+            message = f"{error}; {len(lines)} track(s) hold the audio of others, listed in {DUPLICATES_FILE}"
+            raise self._refusal(message) from error
+        lines = _lines(in_order, decisions)
         pairs = [pair for one in in_order for pair in pairs_of(one, decisions)]
-        lines = [json.dumps(_line(*pair)) for pair in pairs]
         if pairs and plan.duplicates == "fail":
             write_duplicates(plan.output, lines)
             first = "; ".join(f"{track.path} repeats {repeated.path}" for track, repeated in pairs[:_SHOWN])
@@ -65,6 +68,10 @@ def write_duplicates(output: str, lines: Sequence[str]) -> None:
         storage.write(storage.join(output, DUPLICATES_FILE), (line.encode() + b"\n" for line in lines))
     else:
         storage.remove(output, [DUPLICATES_FILE])
+
+
+def _lines(sets: Iterable[Sequence[Track]], decisions: Decisions) -> list[str]:
+    return [json.dumps(_line(*pair)) for tracks in sets for pair in pairs_of(tracks, decisions)]
 
 
 def _line(track: Track, repeated: Track) -> dict[str, Any]:

@@ -71,13 +71,21 @@ class PyAvFile:
         """
         parts, n_held = [self._held], len(self._held)
         with _decoding():
-            while n_held < n_frames and (frame := next(self._frames, None)) is not None:
+            while n_held < n_frames and (frame := self._next()) is not None:
                 parts.append(self._samples_of(frame))
                 n_held += len(parts[-1])
         held = np.concatenate(parts)
         self._held = held[n_frames:]
         self._n_read += min(n_held, n_frames)
         return held[:n_frames]
+
+    def _next(self) -> av.AudioFrame | None:
+        """The next frame; none after a packet that was cut off, or before what stands behind the last one."""
+        try:
+            return next(self._frames, None)
+        except av.error.InvalidDataError:
+            self._frames = iter(())
+            return None
 
     @property
     def announced(self) -> int | None:
