@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from beam_pipeline import storage
 from beam_pipeline.plan import Plan
@@ -43,23 +43,24 @@ class DecideEqualAudio:
         try:
             decisions = decide(in_order, tracks, plan=plan)
         except UsageError as error:
-            lines = _lines(in_order, Decisions({}))
-            write_duplicates(plan.output, lines)
-            message = f"{error}; {len(lines)} track(s) hold the audio of others, listed in {DUPLICATES_FILE}"
-            raise self._refusal(message) from error
-        lines = _lines(in_order, decisions)
-        pairs = [pair for one in in_order for pair in pairs_of(one, decisions)]
+            raise self._refusal(f"{error}; ", _pairs(in_order, Decisions({}))) from error
+        pairs = _pairs(in_order, decisions)
         if pairs and plan.duplicates == "fail":
-            write_duplicates(plan.output, lines)
-            first = "; ".join(f"{track.path} repeats {repeated.path}" for track, repeated in pairs[:_SHOWN])
-            more = f"; and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
-            raise self._refusal(f"{len(pairs)} track(s) hold the audio of others, listed in {DUPLICATES_FILE}: {first}{more}")
-        return Decided(decisions, lines)
+            raise self._refusal("", pairs)
+        return Decided(decisions, [_line(*pair) for pair in pairs])
 
-    def _refusal(self, message: str) -> BuildError:
-        error = BuildError(message)
+    def _refusal(self, reason: str, pairs: Sequence[tuple[Track, Track]]) -> BuildError:
+        """Lists the tracks of equal audio, and gives the error that names the first."""
+        write_duplicates(self._plan.output, [_line(*pair) for pair in pairs])
+        first = "; ".join(f"{track.path} repeats {repeated.path}" for track, repeated in pairs[:_SHOWN])
+        more = f"; and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
+        error = BuildError(f"{reason}{len(pairs)} track(s) hold the audio of others, listed in {DUPLICATES_FILE}: {first}{more}")
         note_refusal(self._plan.staging, error)
         return error
+
+
+def _pairs(sets: Iterable[Sequence[Track]], decisions: Decisions) -> list[tuple[Track, Track]]:
+    return [pair for tracks in sets for pair in pairs_of(tracks, decisions)]
 
 
 def write_duplicates(output: str, lines: Sequence[str]) -> None:
@@ -70,10 +71,6 @@ def write_duplicates(output: str, lines: Sequence[str]) -> None:
         storage.remove(output, [DUPLICATES_FILE])
 
 
-def _lines(sets: Iterable[Sequence[Track]], decisions: Decisions) -> list[str]:
-    return [json.dumps(_line(*pair)) for tracks in sets for pair in pairs_of(tracks, decisions)]
-
-
-def _line(track: Track, repeated: Track) -> dict[str, Any]:
+def _line(track: Track, repeated: Track) -> str:
     line, other = ({name: getattr(one, name) for name in ("track_id", "path", "genre", "split")} for one in (track, repeated))
-    return line | {"repeats": other, "action": "kept" if track.split else "left out"}
+    return json.dumps(line | {"repeats": other, "action": "kept" if track.split else "left out"})
