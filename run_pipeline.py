@@ -250,6 +250,8 @@ def main(arguments: list[str]) -> int:
     options, folder = parse_options(arguments)
     # What goes wrong ends in one line of this program's own; what Beam and gRPC log of it is for -v.
     logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)
+    if not options.verbose:
+        threading.excepthook = lambda _: None  # of Beam's threads: a run that ends under them ends with its own error
     try:
         return _run(options, folder)
     except KeyboardInterrupt:

@@ -39,6 +39,7 @@ TEST = [
     "tensorflow-datasets>=4.9.10,<5",
     "mlcroissant>=1.1,<2",
     "markdown-it-py>=3,<5",
+    "psutil>=6,<8",
 ]
 
 setup(

@@ -214,7 +214,7 @@ def test_ctrl_c_saves_what_was_trained(dataset: Path, tmp_path: Path) -> None:
     assert "Traceback" not in error
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["interrupted"]
-    assert 2 <= len(metrics["epochs"]) < 500
+    assert 1 <= len(metrics["epochs"]) < 500  # of two rows at the signal, one is of a finished epoch
     assert len((folder / "history.csv").read_text().splitlines()) == len(metrics["epochs"]) + 1
     assert (folder / "report.html").is_file()
     assert (folder / "export" / "genres" / "1" / "saved_model.pb").is_file()
