@@ -52,6 +52,7 @@ setup(
     packages=find_packages(include=["beam_pipeline*", "keras_model*", "tfrecords*"]),
     package_data={
         "beam_pipeline.splits": ["lists/*.json"],
+        "keras_model.pretrained": ["gtzan_head.*"],
         "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
     },

@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from keras_model.networks.settings import IMPLEMENTATIONS, NETWORKS
+from keras_model.networks.settings import IMPLEMENTATIONS, NETWORKS, REPROGRAMMINGS
 from keras_model.options import AUGMENTATIONS, DECAYS, DEFAULT_DATA, KEPT, PRECISIONS, RECIPES, STANDARDIZATIONS, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run import check_data, check_output, train
@@ -47,11 +47,12 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")
     parser.add_argument("--model", choices=tuple(NETWORKS), default="shallow", help="network")
+    parser.add_argument("--reprogramming", choices=REPROGRAMMINGS, help="what --model reprogrammed trains: docs/pretrained.md")
     parser.add_argument(
         "--batchnorm",
         action=argparse.BooleanOptionalAction,
         default=False,
-        help="batch normalisation after each convolution; bbnn and probe always have it",
+        help="batch normalisation after each convolution; all but shallow and deep always have it",
     )
     parser.add_argument(
         "--standardize",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_model.augmentation import Augmentation, SpecMasks
-from keras_model.networks.settings import ON_FEATURES, NetworkSettings, network_settings
+from keras_model.networks.settings import ON_TAGGER, REPROGRAMMINGS, NetworkSettings, network_settings
 from tfrecords.errors import UsageError
 from tfrecords.places import Place, place_of
 
@@ -44,6 +44,7 @@ class TrainOptions:
         output: Folder of the run.
         recipe: Name of the recipe that gave the other options their defaults.
         model: Name of the network.
+        reprogramming: One of REPROGRAMMINGS: what is trained of a reprogrammed network; None for every other one.
         batchnorm: Whether batch normalisation is added to it.
         standardize: One of STANDARDIZATIONS: by which statistics of the train split it standardises its input; None for those of
             the dataset's preset, if it has any.
@@ -82,6 +83,7 @@ class TrainOptions:
     output: Path = Path("runs")
     recipe: str = PAPER
     model: str = "shallow"
+    reprogramming: str | None = None
     batchnorm: bool = False
     standardize: str | None = None
     epochs: int = 200
@@ -136,9 +138,14 @@ class TrainOptions:
         return self.keep == "best" or self.early_stopping > 0
 
     @property
+    def on_tagger(self) -> bool:
+        """Whether the network has the pre-trained tagger in it."""
+        return self.model in ON_TAGGER
+
+    @property
     def on_features(self) -> bool:
-        """Whether the network is trained on the features of the pre-trained tagger, which are computed once."""
-        return self.model in ON_FEATURES
+        """Whether the network is trained on the tagger's features, which are computed once."""
+        return self.model == "probe"
 
     @property
     def augmentation(self) -> Augmentation:
@@ -174,11 +181,15 @@ class TrainOptions:
             raise UsageError("--export is for one run: with --runs and --folds each run has its SavedModel in its own folder")
         if self.xla and self.deterministic:
             raise UsageError("--xla and --deterministic exclude each other: XLA has no deterministic gradient of max pooling")
-        if self.on_features and (self.augment or self.mixup or self.random_crop or self.standardize):
+        if self.on_features and (self.augment or self.mixup or self.random_crop):
             raise UsageError(
-                f"--augment, --mixup, --random-crop and --standardize change log-mels, and --model {self.model} is trained on "
-                "features that are computed of them once: leave them out"
+                f"--augment, --mixup and --random-crop change log-mels, and --model {self.model} is trained on features that are "
+                "computed of them once: leave them out"
             )
+        if self.on_tagger and self.standardize:
+            raise UsageError(f"--standardize is for other networks: the tagger of --model {self.model} standardises by itself")
+        if (self.model == "reprogrammed") != (self.reprogramming is not None):
+            raise UsageError(f"--model reprogrammed and --reprogramming {', '.join(REPROGRAMMINGS)} belong together")
         if self.folds and self.selects:
             raise UsageError("--keep best and --early-stopping need a validation split, which folds do not have")
 

@@ -1,4 +1,4 @@
-"""Command line: `python -m keras_model.predict MODEL PATH…` prints the genre of audio files."""
+"""Command line: `python -m keras_model.predict [MODEL] PATH…` prints the genre of audio files."""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ from contextlib import nullcontext
 
 from tqdm import tqdm
 
-from keras_model.prediction.files import find_audio_files, timeline_paths
-from keras_model.prediction.model import Predictor, find_saved_model
+from keras_model.prediction.files import timeline_paths
+from keras_model.prediction.model import SHIPPED, Predictor, find_model_and_files
 from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
 from keras_model.prediction.track import Prediction
 from keras_model.quiet import load_tensorflow, native_stderr_dropped
-from tfrecords.command import CommandParser, exit_status, folder, whole
+from tfrecords.command import CommandParser, exit_status, whole
 from tfrecords.errors import printable
 
 PROGRAM = "predict"
@@ -22,9 +22,10 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     parser = CommandParser(
         prog="python -m keras_model.predict",
         description="Prints the genre of audio files.",
-        epilog="Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
+        usage="%(prog)s [-h] [options] [MODEL] PATH [PATH ...]",
+        epilog="A folder that comes first and holds a run or an exported model is asked; without one, the network that ships is. "
+        "Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
     )
-    parser.add_argument("model", type=folder, help="folder of a run, or of an exported model")
     add_shared_arguments(parser)
     parser.add_argument(
         "--chunks", type=whole(1), metavar="N", help="listen to N chunks of each file only, spread evenly: faster, less certain"
@@ -49,14 +50,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _classify(options: argparse.Namespace) -> int:
-    model = find_saved_model(options.model)
-    files = find_audio_files(options.paths)
+    model, files = find_model_and_files(options.paths)
     pictures = [] if options.timeline is None else timeline_paths(options.timeline, files)
     if pictures:
         from keras_model.prediction.timeline import write_timeline  # matplotlib takes a second to import
     load_tensorflow(verbose=options.verbose)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model) if model else Predictor.shipped()
     front_end = predictor.front_end
+    if model is None:
+        print(f"{PROGRAM}: no run is named; asking {SHIPPED} (docs/pretrained.md)", file=sys.stderr)
     if front_end.corpus.synthetic:
         print(f"{PROGRAM}: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     writer: PredictionWriter = (options.writer or BarWriter)(

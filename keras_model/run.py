@@ -64,7 +64,7 @@ def check_data(options: TrainOptions) -> Manifest:
             f"--keep best and --early-stopping need a validation split, and {options.data} has none: "
             "make it with run_pipeline.py --validation-fraction"
         )
-    if options.on_features:
+    if options.on_tagger:
         _check_pretrained(options, manifest)
     refuse_leaks(options.dataset)
     return manifest
@@ -115,12 +115,11 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         KeyboardInterrupt: At Ctrl-C before the end of the first epoch.
     """
     # Heavy: `check_data` comes before TensorFlow is loaded.
-    from keras_model.data.features import features_of
     from keras_model.data.train_and_test import load_train_and_test
-    from keras_model.networks.probe import tagger_features, with_tagger
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.epoch_log import HistoryFile
     from keras_model.training.fit import check_prolongation, device_names, fit
+    from keras_model.training.on_tagger import prepare
 
     if resumed is not None:
         check_prolongation(resumed.options, options)
@@ -132,9 +131,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     )
     print(f"Devices  {', '.join(device_names())}", flush=True)
     data = load_train_and_test(options, manifest)
-    if options.on_features:
-        print("Features of the pre-trained network, computed once", flush=True)
-        data = features_of(data, tagger_features())
+    data, build, whole = prepare(options, data, manifest.genres)
     history = HistoryFile(options.output / HISTORY_FILE)
     trained = fit(
         options,
@@ -142,14 +139,14 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         validation=data.validation,
         test=data.test,
         genres=manifest.genres,
+        build=build,
         standardization=data.standardization,
         callbacks=[*_callbacks(options, manifest), history],
         augment=augmenter(options.augmentation, seed=options.seed, spec=manifest.spec, fill=data.mean),
         folder=options.output / BACKUP_FOLDER,
         identity=record.identity,
     )
-    if options.on_features:
-        trained = dataclasses.replace(trained, model=with_tagger(trained.model))
+    trained = dataclasses.replace(trained, model=whole(trained.model))
     with _ctrl_c_ignored():  # it takes seconds, and a second Ctrl-C must not cost what the first one saves
         if trained.interrupted:
             print(f"\nInterrupted: saving what epoch {len(trained.epochs)} ended with.", flush=True)

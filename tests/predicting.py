@@ -27,7 +27,7 @@ class SamePredictor(Predictor):
 
     def __init__(self, shares: tuple[float, ...] = (0.2, 0.5, 0.3), *, spec: LogMelSpec | None = None) -> None:
         corpus = CorpusInfo(name="x")
-        super().__init__(None, FrontEnd(spec=spec or LogMelSpec(), genres=GENRES, corpus=corpus, fingerprint="x"))
+        super().__init__(self.probabilities, FrontEnd(spec=spec or LogMelSpec(), genres=GENRES, corpus=corpus, fingerprint="x"))
         self._shares = np.array(shares, np.float32)
 
     def probabilities(self, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:

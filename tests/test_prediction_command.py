@@ -50,11 +50,7 @@ def test_errors_are_one_line_whatever_they_name(capsys: pytest.CaptureFixture[st
 
 def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(SystemExit) as error:
-        predict.main(["", "x.wav"])
-    assert error.value.code == 2
-    assert capsys.readouterr().err == "predict: argument model: must name a folder, got ''\n"
-    for arguments in ((tmp_path, ""), (tmp_path, "x.wav", "--timeline", "")):
+    for arguments in (("", "x.wav"), (tmp_path, ""), (tmp_path, "x.wav", "--timeline", "")):
         assert predict.main([*map(str, arguments)]) == 2
         assert capsys.readouterr().err.endswith(" must not be empty\n")
 

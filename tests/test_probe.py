@@ -49,12 +49,14 @@ def test_a_run_of_the_probe_is_saved_served_and_predicts(
     with zipfile.ZipFile(run / "model.keras") as file:
         assert "keras_model" not in file.read("config.json").decode()
     model = load_model(run / "model.keras")
-    assert {tuple(weight.shape) for weight in model.trainable_weights} == {(200, 3), (3,)}
+    assert {tuple(weight.shape) for weight in model.trainable_weights} == {(712, 3), (3,)}
     assert metrics["model"] == {"name": "probe", "parameters": model.count_params()}
     # The tagger in it is as it was.
     values = np.random.default_rng(0).uniform(-4, 2, (3, 96, 126, 1)).astype(np.float32)
-    features = tagger_features()
-    np.testing.assert_array_equal(keras.Model(model.input, model.get_layer("features").output)(values), features(values))
+    features = tagger_features((96, 126))
+    np.testing.assert_array_equal(keras.Model(model.input, model.get_layer("MSD_musicnn").output)(values), features(values))
+    softer = np.log10(np.maximum(10.0**values - 1e-4, 0) / 16 + 1e-4)  # by 12 dB
+    np.testing.assert_allclose(model(softer.astype(np.float32)), model(values), atol=1e-4)
     capsys.readouterr()
     assert evaluate.main([str(run), "--data", str(heard), "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -94,8 +96,9 @@ def test_what_it_cannot_be_trained_with_is_said_in_one_line(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for options, message in (
-        (["--data", str(heard), "--mixup", "0.3"], "--augment, --mixup, --random-crop and --standardize change log-mels, and"),
-        (["--data", str(heard), "--recipe", "tuned", "--no-batchnorm"], "--augment, --mixup, --random-crop and --standardize"),
+        (["--data", str(heard), "--mixup", "0.3"], "--augment, --mixup and --random-crop change log-mels, and --model probe is"),
+        (["--data", str(heard), "--standardize", "per_band"], "--standardize is for other networks: the tagger of --model probe"),
+        (["--data", str(heard), "--reprogramming", "skip"], "--model reprogrammed and --reprogramming noise, input, skip belong"),
         (["--data", str(dataset)], f"--model probe needs log-mels of preset musicnn, and {dataset} has those of paper: make a"),
         (["--data", str(heard)], f"there is no pre-trained network at {tmp_path}"),
     ):

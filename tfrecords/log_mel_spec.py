@@ -170,13 +170,13 @@ PRESETS: dict[str, LogMelSpec] = {
         frame_fill="none",
         standardization="per_band",
     ),
-    # What the taggers of Pons and Serra (2019) hear, in chunks of 2 s. Their log10(10000·x + 1) is this one's logarithm plus 4, a
-    # constant that a network takes into the mean of its first batch normalisation.
+    # What the taggers of Pons and Serra (2019) hear, in chunks of 2 s, two a second. Their log10(10000·x + 1) is this one's
+    # logarithm plus 4, a constant that a network takes into the mean of its first batch normalisation.
     "musicnn": LogMelSpec(
         sample_rate=16000,
         amplitude_scale=1.0,
         chunk_samples=32000,
-        chunk_step=16000,
+        chunk_step=8000,
         n_fft=512,
         win_length=512,
         hop_length=256,

@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_model.data.split_data import SplitData
 from keras_model.data.train_and_test import TrainAndTest
@@ -24,7 +25,7 @@ def features_of(data: TrainAndTest, network: keras.Model) -> TrainAndTest:
     """
 
     def through(split: SplitData) -> SplitData:
-        features = network.predict(split.ordered_batches(batch_size=_BATCH_SIZE), verbose=0)[..., np.newaxis]
+        features = outputs_of(split, network)[..., np.newaxis]
         return SplitData.from_arrays(features, split.labels, split.track_ids, split.chunk_indices, places=split.places)
 
     train = through(data.train)
@@ -38,3 +39,9 @@ def features_of(data: TrainAndTest, network: keras.Model) -> TrainAndTest:
         standardization={"mean": mean, "std": std},
         mean=mean,
     )
+
+
+def outputs_of(split: SplitData, network: keras.Model) -> NDArray[np.float32]:
+    """What a network makes of each record of a split, (n_records, n_values)."""
+    outputs: NDArray[np.float32] = network.predict(split.ordered_batches(batch_size=_BATCH_SIZE), verbose=0)
+    return outputs

@@ -31,8 +31,8 @@ def build_classifier(
     """The network of a name, not compiled.
 
     Args:
-        name: One of `NETWORKS`.
-        shape: (n_mels, n_frames) of the input; for those of ON_FEATURES (n_features, 1).
+        name: One of `NETWORKS`; those that begin with what the tagger makes of their data are built by `prepare`.
+        shape: (n_mels, n_frames) of the input; for `probe` (n_features, 1).
         n_genres: Number of classes.
         batchnorm: Whether batch normalisation is added; not to `bbnn` and `probe`, which always have it.
         l1: L1 penalty on every kernel; None for the network's own.
@@ -47,6 +47,8 @@ def build_classifier(
         UsageError: If there is no such network, the shape is too small for it, or it cannot be built as asked.
     """
     settings = network_settings(name, batchnorm=batchnorm, l1=l1, dropout=dropout)
+    if name not in _BUILDERS:
+        raise UsageError(f"the network {name} is made of its train split: train.py --model {name}")
     return _BUILDERS[name](
         shape, n_genres=n_genres, settings=settings, standardization=standardization, synchronized=synchronized
     )

@@ -27,9 +27,13 @@ NETWORKS = {
     "deep": NetworkSettings(batchnorm=False, l1=1e-4, dropout=0.25),
     "bbnn": NetworkSettings(batchnorm=True, l1=0.0, dropout=0.0),
     "probe": NetworkSettings(batchnorm=True, l1=0.0, dropout=0.5),
+    "finetuned": NetworkSettings(batchnorm=True, l1=0.0, dropout=0.5),
+    "reprogrammed": NetworkSettings(batchnorm=True, l1=0.0, dropout=0.0),
 }
-# Of these, those that are trained on the features of the pre-trained tagger.
-ON_FEATURES = ("probe",)
+# Of these, those that have the pre-trained tagger in them.
+ON_TAGGER = ("probe", "finetuned", "reprogrammed")
+# How a reprogrammed network changes what the tagger hears: keras_model.networks.reprogrammed.
+REPROGRAMMINGS = ("noise", "input", "skip")
 
 
 def network_settings(

@@ -4,7 +4,7 @@ import glob
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -12,25 +12,49 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.prediction.files import AudioFile
+from keras_model.prediction.files import AudioFile, find_audio_files
 from keras_model.prediction.track import SILENCE, Prediction, chosen_chunks
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, FrontEnd
 from tfrecords.audio import UnusableAudioError, announced_samples, as_file, waveform_blocks
+from tfrecords.audio.formats import AUDIO_SUFFIXES
 from tfrecords.errors import UsageError, quoted
 from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 
 Outcome = Prediction | UnusableAudioError | OSError
+SHIPPED = (
+    "the network that ships: the tagger MSD_musicnn with a genre layer made for the ten genres of GTZAN, music of before 2002"
+)
 _SAVED_MODEL = "saved_model.pb"
 _MOST_THREADS = 4  # each holds a block of a file, and what the network makes of it
 
 
 class Predictor:
-    """An exported model, loaded; its `front_end` tells spec, genres and corpus of what it was trained on."""
+    """A network and its front end; `front_end` tells spec, genres and corpus of what it was trained on.
 
-    def __init__(self, saved_model: Any, front_end: FrontEnd) -> None:
-        self._saved_model = saved_model
+    Args:
+        network: From log-mels, a tensor (n_chunks, n_mels, n_frames) float32, to the softmax of each, (n_chunks, n_genres).
+        front_end: Of the network.
+    """
+
+    def __init__(self, network: Callable[[Any], Any], front_end: FrontEnd) -> None:
+        self._network = network
         self.front_end = front_end
+
+    @classmethod
+    def shipped(cls) -> Self:
+        """The network that ships, for which nothing was trained here.
+
+        Raises:
+            UsageError: If its weights are not on this machine, with the command that fetches them.
+        """
+        import tensorflow as tf
+
+        from keras_model.pretrained.shipped import load_shipped
+
+        model, front_end = load_shipped()
+        signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32)]
+        return cls(tf.function(lambda log_mels: model(log_mels[..., tf.newaxis]), input_signature=signature), front_end)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -44,10 +68,16 @@ class Predictor:
         saved_model = find_saved_model(path)
         try:
             front_end = FrontEnd.from_json((saved_model / "assets" / FRONT_END_FILE).read_text(encoding="utf-8"))
-            return cls(load_saved_model(saved_model), front_end)
+            return cls.of_saved_model(load_saved_model(saved_model), front_end)
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(f"{saved_model} is no whole model that train.py exported: {reason}") from error
+
+    @classmethod
+    def of_saved_model(cls, saved_model: Any, front_end: FrontEnd) -> Self:
+        """A SavedModel that was loaded, by its signature for log-mels."""
+        signature = saved_model.signatures["serving_default"]
+        return cls(lambda log_mels: signature(log_mel=log_mels)["probabilities"], front_end)
 
     def predict(self, file: bytes | BinaryIO, *, n_chunks: int | None = None) -> Prediction:
         """Classifies a file of any format that the pipeline reads by its candidate chunks, or by `n_chunks`, spread evenly.
@@ -85,8 +115,7 @@ class Predictor:
         """Log-mels (n_chunks, n_mels, n_frames) float32 to the softmax of each chunk, (n_chunks, n_genres) float32."""
         import tensorflow as tf
 
-        answer = self._saved_model.signatures["serving_default"](log_mel=tf.constant(log_mels))
-        probabilities: NDArray[np.float32] = answer["probabilities"].numpy()
+        probabilities: NDArray[np.float32] = self._network(tf.constant(log_mels)).numpy()
         return probabilities
 
     def predict_files(self, files: Sequence[AudioFile], *, n_chunks: int | None = None) -> Iterator[Outcome]:
@@ -178,6 +207,31 @@ def find_saved_model(path: Path) -> Path:
         if named:
             return next(iter(named.values()))
     raise UsageError(f"there is no exported model in {path}; give a run's folder or one that train.py --export wrote to")
+
+
+def find_model_and_files(paths: Sequence[str]) -> tuple[Path | None, list[AudioFile]]:
+    """What a command line names: a model's folder, if one comes first, and audio files.
+
+    Returns:
+        The SavedModel, None for the network that ships; and the files.
+
+    Raises:
+        UsageError: If the first is a folder of neither, no file is named, or the files' names cannot be read.
+    """
+    first = paths[0]
+    is_song = first == "-" or os.path.isfile(first) or Path(first).suffix.lower() in AUDIO_SUFFIXES
+    if not first or (is_song and not os.path.isdir(first)):
+        return None, find_audio_files(paths)
+    try:
+        model = find_saved_model(Path(first))
+    except UsageError:
+        files = find_audio_files(paths)
+        if files[0].problem:
+            raise
+        return None, files
+    if len(paths) == 1:
+        raise UsageError(f"no audio file is named for the model in {first}")
+    return model, find_audio_files(paths[1:])
 
 
 def newest_version(folder: Path) -> Path | None:

@@ -28,7 +28,9 @@ TAGS = {
         *("metal", "female voice", "choral"),
     ),
 }
-FEATURES = "features"  # the layer below the tags: (batch, 200)
+FEATURES = "features"  # the last before the tags: (batch, 200)
+POOLED = "pooled_batchnorm"  # those before them, of all convolutions: (batch, 512) in MSD_musicnn
+LOGITS = "tag_logits"  # of the tags: (batch, 50)
 
 _N_MELS = PRESETS["musicnn"].n_mels
 _EPSILON = 1e-3  # of every batch normalisation
@@ -79,8 +81,8 @@ def load_tagger(name: str = "MSD_musicnn") -> keras.Model:
     x = _normalized(keras.layers.Concatenate(name="pooled")(pooled), name="pooled")
     x = keras.layers.Dense(200, activation="relu", name="hidden")(x)
     x = keras.layers.BatchNormalization(epsilon=_EPSILON, name=FEATURES)(x)
-    outputs = keras.layers.Dense(len(TAGS[name]), activation="sigmoid", name="tags")(x)
-    model = keras.Model(inputs, outputs, name=name)
+    x = keras.layers.Dense(len(TAGS[name]), name=LOGITS)(x)
+    model = keras.Model(inputs, keras.layers.Activation("sigmoid", name="tags")(x), name=name)
     for layer, values in weights.items():
         model.get_layer(layer).set_weights(values)
     model.trainable = False
@@ -146,7 +148,7 @@ def _weights(checkpoint: Weights) -> dict[str, list[Any]]:
         bias + np.tensordot(of_constants, kernel[~live], axes=2),
     ]
     weights[FEATURES] = normalization(10)
-    weights["tags"] = of("dense", 1, "kernel", "bias")
+    weights[LOGITS] = of("dense", 1, "kernel", "bias")
     return weights
 
 

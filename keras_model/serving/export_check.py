@@ -69,7 +69,8 @@ def check_export(saved: Path, model: keras.Model, front_end: FrontEnd, *, n_want
     reloaded = load_saved_model(saved)
     signatures = reloaded.signatures
     spec = front_end.spec
-    predictor = Predictor(reloaded, front_end)  # the pipeline's front end, and the network, which is compared before
+    # The pipeline's front end, and the network, which is compared before.
+    predictor = Predictor.of_saved_model(reloaded, front_end)
     results = {}
 
     def compare(name: str, title: str, served: Any, expected: Any, tolerance: float) -> None:
