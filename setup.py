@@ -14,6 +14,7 @@ TRAIN = [
     "grpcio>=1.66,<2",
     "matplotlib>=3.9,<4",
     "jinja2>=3.1,<4",
+    "scikit-learn>=1.5,<2",
     "requests>=2.32,<3",
     "urllib3>=2,<3",
 ]
@@ -52,7 +53,7 @@ setup(
     packages=find_packages(include=["beam_pipeline*", "keras_model*", "tfrecords*"]),
     package_data={
         "beam_pipeline.splits": ["lists/*.json"],
-        "keras_model.pretrained": ["gtzan_head.*"],
+        "keras_model.networks": ["gtzan_head.*"],
         "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
     },
@@ -79,6 +80,6 @@ setup(
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "aws": ["apache-beam[aws]>=2.77,<2.78"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "scikit-learn>=1.5,<2", "setuptools>=80,<90"],
+        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "setuptools>=80,<90"],
     },
 )

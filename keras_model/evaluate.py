@@ -110,7 +110,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     load_tensorflow(verbose=options.verbose)
     from keras_model.data.split_data import load_split
-    from keras_model.evaluation.accuracies import Evaluation
+    from keras_model.evaluation.accuracies import Evaluation, accuracy_lines
     from keras_model.networks.classifiers import load_model
     from tfrecords.shard_records import shard_errors
 
@@ -122,8 +122,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(json.dumps(corpus | {"tracks_trained_on": len(known)} | result))
         return 0
     print(f"{options.run} on split {options.split} of {manifest.corpus.title}: {result['n_tracks']} tracks")
-    for name, title in (("raw", "raw"), ("maximum", "maximum probability"), ("majority", "majority vote")):
-        print(f"  {title:20} {result[name]:7.2%}")
+    print("\n".join(accuracy_lines(result)))
     if known:
         print(f"The run was trained on {len(known)} of these tracks: this is no accuracy on unknown music.")
     return 0

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_model.evaluation.accuracies import accuracy_lines
 from keras_model.export import export_model
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.pretrained.wheel import read_wheel
+from keras_model.reports.published import PRETRAINED_NOTE
 from keras_model.run_folder import (
     BACKUP_FOLDER,
     FRONT_END_FILE,
@@ -110,12 +112,13 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
 
     Raises:
         UsageError: If the devices cannot train as asked, or the run cannot be prolonged.
-        DivergedError: If the loss became no number.
+        DivergedError: If the loss became NaN or infinite.
         ExportError: If the SavedModel was not published; everything else was written.
         KeyboardInterrupt: At Ctrl-C before the end of the first epoch.
     """
     # Heavy: `check_data` comes before TensorFlow is loaded.
     from keras_model.data.train_and_test import load_train_and_test
+    from keras_model.evaluation.baseline import band_statistics_baseline
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.epoch_log import HistoryFile
     from keras_model.training.fit import check_prolongation, device_names, fit
@@ -131,8 +134,9 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     )
     print(f"Devices  {', '.join(device_names())}", flush=True)
     data = load_train_and_test(options, manifest)
+    baseline = band_statistics_baseline(data.train, data.test, n_frames=manifest.spec.n_kept_frames)
     data, build, whole = prepare(options, data, manifest.genres)
-    history = HistoryFile(options.output / HISTORY_FILE)
+    history = HistoryFile(options.output / HISTORY_FILE, batch_size=options.batch_size, n_records=data.train.n_records)
     trained = fit(
         options,
         train=data.train,
@@ -151,7 +155,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         if trained.interrupted:
             print(f"\nInterrupted: saving what epoch {len(trained.epochs)} ended with.", flush=True)
             history.keep(len(trained.epochs))
-        _write(record, manifest, data, trained)
+        _write(record, manifest, data, trained, {"baseline": baseline, "steps": history.steps})
     if trained.interrupted:
         print(f"Go on       {python_command('train.py', '--resume', options.output)}")
     return trained.interrupted
@@ -173,7 +177,9 @@ def _callbacks(options: TrainOptions, manifest: Manifest) -> list["keras.callbac
     ]
 
 
-def _write(record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained: "TrainedModel") -> None:
+def _write(
+    record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained: "TrainedModel", more_metrics: dict[str, Any]
+) -> None:
     """Writes all that a run leaves, and tells what came out."""
     from keras_model.reports.report import write_report
 
@@ -184,9 +190,9 @@ def _write(record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained:
     (output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
     tracks = [{key: track[key] for key in ("track_id", "audio_blake3", "split")} for track in data.seen]
     write_whole(output / TRACKS_FILE, json.dumps(tracks, indent=0).encode())
-    metrics = _metrics(options, manifest, data, trained)
+    metrics = _metrics(options, manifest, data, trained) | more_metrics
     write_whole(output / METRICS_FILE, json.dumps(metrics, indent=1, allow_nan=False).encode() + b"\n")
-    report = write_report(metrics, folder=output, data=options.dataset, manifest=manifest)
+    report = write_report(metrics, folder=output, data=options.dataset, manifest=manifest, network=trained.model)
     _print_result(options, metrics, report)
     if options.exports:
         print(f"SavedModel  {export_model(trained.model, front_end, folder=options.export_folder)}")
@@ -213,7 +219,7 @@ def _metrics(options: TrainOptions, manifest: Manifest, data: "TrainAndTest", tr
         "steps_per_epoch": trained.steps_per_epoch,
         "interrupted": trained.interrupted,
         "options": options.to_dict() | dataclasses.asdict(options.network),  # with the network's own where none were given
-        "model": {"name": trained.model.name, "parameters": trained.model.count_params()},
+        "model": {"name": trained.model.name, "parameters": trained.model.count_params(), "pretrained": options.on_tagger},
         "dataset": {"fingerprint": manifest.fingerprint, "preset": manifest.preset, "genres": manifest.genres, **data.described},
         "training_seconds": trained.seconds,
         "devices": trained.devices,
@@ -226,8 +232,8 @@ def _print_result(options: TrainOptions, metrics: dict[str, Any], report: Path) 
     synthetic = " of SYNTHETIC audio" if metrics["corpus"]["synthetic"] else ""
     kept = f"epoch {metrics['kept_epoch']} of {n_epochs}" if metrics["kept_epoch"] != n_epochs else f"{n_epochs} epochs"
     print(f"\nTest split{synthetic}: {final['n_tracks']} tracks, {final['n_chunks']} chunks, {kept}")
-    print(f"  raw                  {final['raw']:7.2%}   chunks")
-    print(f"  maximum probability  {final['maximum']:7.2%}   tracks")
-    print(f"  majority vote        {final['majority']:7.2%}   tracks")
+    print("\n".join(accuracy_lines(final, metrics["baseline"])))
+    if metrics["model"]["pretrained"]:
+        print(f"Note        {PRETRAINED_NOTE}")
     print(f"Report      {report}")
     print(f"Metrics     {options.output / METRICS_FILE}", flush=True)

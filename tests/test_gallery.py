@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from keras_model.reports.gallery import RIGHT, WHOLLY_WRONG, WRONG, choose_chunks, choose_tracks, gallery
 from keras_model.reports.report import write_report
 from tests.html_page import Page
-from tests.run_metrics import by_number, metrics_of, truth
+from tests.run_metrics import ByParts, by_number, metrics_of, truth
 from tests.tiny_dataset import GENRES, TinyDataset
 from tfrecords.manifest import DatasetError
 from tfrecords.reading import read_records_at, read_split
+
+NETWORK: Any = ByParts()
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def metrics(tiny: TinyDataset) -> dict[str, Any]:
 
 
 def test_the_gallery_shows_each_kind_with_its_chunks_in_time(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
-    shown = gallery(metrics, data=tiny.folder, manifest=tiny.manifest)
+    shown = gallery(metrics, data=tiny.folder, manifest=tiny.manifest, network=NETWORK)
     numbers = {RIGHT: {0, 1}, WRONG: {2}, WHOLLY_WRONG: {3}}
     records = {(record.track_id, record.chunk_index): record for record in read_split(tiny.folder, tiny.manifest, "test")}
     for kind, tracks in shown.items():
@@ -46,12 +48,13 @@ def test_the_gallery_shows_each_kind_with_its_chunks_in_time(tiny: TinyDataset, 
                 assert chunk.seconds == record.start_sample / tiny.spec.sample_rate
                 assert chunk.predicted == GENRES[by_number(record, 3)]
                 assert 0.5 < chunk.probability < 1
-    page = Page(write_report(metrics, folder=tmp_path, data=tiny.folder, manifest=tiny.manifest))
+    page = Page(write_report(metrics, folder=tmp_path, data=tiny.folder, manifest=tiny.manifest, network=NETWORK))
     text = " ".join(page.text.split())
     titles = [title for title in page.pictures if title.startswith("Log-mel of ")]
     assert len(titles) == 6 * (4 + 3 + 3)
+    assert sum(title.startswith("Evidence for ") for title in page.pictures) == len(titles)
     (track_id, (wrong, *_)), *_ = shown[WHOLLY_WRONG].items()
-    assert f"Log-mel of {track_id} at {wrong.seconds:.2f} s, taken for {wrong.predicted}, wrong" in titles
+    assert f"Log-mel of {track_id} at {wrong.seconds:.2f} s, predicted {wrong.predicted}, misclassified" in titles
     assert f"✗ {wrong.predicted} {100 * wrong.probability:.0f} %" in text
     assert f"Votes: {wrong.predicted} 9." in text
     (right, *_), *_ = shown[RIGHT].values()
@@ -62,8 +65,10 @@ def test_the_gallery_shows_each_kind_with_its_chunks_in_time(tiny: TinyDataset, 
 
 
 def test_a_kind_without_tracks_says_none(tiny: TinyDataset, tmp_path: Path) -> None:
-    page = Page(write_report(metrics_of(tiny, guess=truth), folder=tmp_path, data=tiny.folder, manifest=tiny.manifest))
-    # Wrong, wholly wrong, and the list of tracks that were taken for another genre.
+    page = Page(
+        write_report(metrics_of(tiny, guess=truth), folder=tmp_path, data=tiny.folder, manifest=tiny.manifest, network=NETWORK)
+    )
+    # Misclassified, misclassified in every chunk, and the list of misclassified tracks.
     assert page.text.count("None.") == 3
 
 
@@ -151,4 +156,4 @@ def test_no_record_at_a_place_and_other_data_are_errors(tiny: TinyDataset, metri
         list(read_records_at(tiny.folder, tiny.manifest, ["dev"], [0]))
     other = TinyDataset(tmp_path / "other", tracks_per_genre=15, chunks=9)
     with pytest.raises(DatasetError, match="other holds other records than the network was tested on"):
-        gallery(metrics, data=other.folder, manifest=other.manifest)
+        gallery(metrics, data=other.folder, manifest=other.manifest, network=NETWORK)

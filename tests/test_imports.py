@@ -19,9 +19,9 @@ ALLOWED_WITHIN: dict[str, set[str]] = {
     "networks": {"pretrained"},
     "data": set(),
     "evaluation": {"data"},
-    "training": {"networks", "data", "evaluation"},
-    "reports": set(),
-    "prediction": {"evaluation"},
+    "training": {"networks", "pretrained", "data", "evaluation"},
+    "reports": {"evaluation"},
+    "prediction": {"networks", "evaluation"},
     "serving": {"prediction", "evaluation"},
     "serving_client": {"prediction"},
 }

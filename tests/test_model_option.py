@@ -28,9 +28,9 @@ def trained_run(dataset: Path, run: Path, *options: str) -> Path:
 def assert_is_of(run: Path, name: str, *, parameters: int, settings: dict[str, Any]) -> dict[str, Any]:
     """Checks what a run says of its network, and returns its metrics."""
     metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text())
-    assert metrics["model"] == {"name": name, "parameters": parameters}
+    assert metrics["model"] == {"name": name, "parameters": parameters, "pretrained": False}
     assert metrics["options"] | settings == metrics["options"]
-    assert f"<h1>{network_title(name)} on " in (run / "report.html").read_text(encoding="utf-8")
+    assert f"<h1>{network_title(name)}, recipe paper, on " in (run / "report.html").read_text(encoding="utf-8")
     assert load_model(run / "model.keras").get_layer("dropout").rate == pytest.approx(settings["dropout"])
     return metrics
 

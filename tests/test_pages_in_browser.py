@@ -12,7 +12,7 @@ import pytest
 
 from keras_model.reports.report import write_report, write_summary
 from keras_model.reports.run_statistics import summarise
-from tests.run_metrics import by_number, metrics_of
+from tests.run_metrics import ByParts, by_number, metrics_of
 from tests.tiny_dataset import TinyDataset
 from tests.waiting import HANG_SECONDS
 from tfrecords import show
@@ -85,7 +85,8 @@ def page_of(name: str, tiny: TinyDataset, folder: Path) -> Path:
     for run in runs:
         run["options"]["a_path"] = "/srv/" + "a-long-name/" * 20
     if name == "report":
-        return write_report(runs[0], folder=folder, data=tiny.folder, manifest=tiny.manifest)
+        network: Any = ByParts()
+        return write_report(runs[0], folder=folder, data=tiny.folder, manifest=tiny.manifest, network=network)
     if name == "summary":
         return write_summary(summarise({"shallow with batch norm": runs}), folder=folder)
     assert show.main([str(tiny.folder), "--output", str(folder / "dataset.html")]) == 0

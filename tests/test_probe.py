@@ -50,11 +50,13 @@ def test_a_run_of_the_probe_is_saved_served_and_predicts(
         assert "keras_model" not in file.read("config.json").decode()
     model = load_model(run / "model.keras")
     assert {tuple(weight.shape) for weight in model.trainable_weights} == {(712, 3), (3,)}
-    assert metrics["model"] == {"name": "probe", "parameters": model.count_params()}
+    assert metrics["model"] == {"name": "probe", "parameters": model.count_params(), "pretrained": True}
+    assert metrics["baseline"]["accuracy"] == 1.0, "of log-mels, and not of the features that stand in their place"
+    assert "Note        Its pre-trained part may have heard GTZAN's recordings" in capsys.readouterr().out
     # The tagger in it is as it was.
     values = np.random.default_rng(0).uniform(-4, 2, (3, 96, 126, 1)).astype(np.float32)
     features = tagger_features((96, 126))
-    np.testing.assert_array_equal(keras.Model(model.input, model.get_layer("MSD_musicnn").output)(values), features(values))
+    np.testing.assert_array_equal(keras.Model(model.input, model.get_layer("bands").input)(values), features(values))
     softer = np.log10(np.maximum(10.0**values - 1e-4, 0) / 16 + 1e-4)  # by 12 dB
     np.testing.assert_allclose(model(softer.astype(np.float32)), model(values), atol=1e-4)
     capsys.readouterr()

@@ -12,13 +12,14 @@ import pytest
 
 from keras_model.reports import comparison
 from keras_model.reports.figures import accuracy_curves, confusion_matrix, loss_curves
-from keras_model.reports.published import PUBLISHED, is_gtzan, notes
+from keras_model.reports.published import ACCURACIES, PUBLISHED, is_gtzan, notes
 from keras_model.reports.report import write_report
 from tests.html_page import Page
-from tests.run_metrics import by_number, metrics_of, validated
+from tests.run_metrics import ByParts, by_number, metrics_of, validated
 from tests.tiny_dataset import GENRES, TinyDataset
 from tfrecords.gtzan import GENRES as GTZAN_GENRES
 
+NETWORK: Any = ByParts()
 FIGURES = {"accuracy", "loss", "confusion_raw", "confusion_maximum", "genres"}
 
 
@@ -35,7 +36,7 @@ def metrics(tiny: TinyDataset) -> dict[str, Any]:
 
 def report_of(tiny: TinyDataset, metrics: dict[str, Any], folder: Path) -> Page:
     folder.mkdir(exist_ok=True)
-    return Page(write_report(metrics, folder=folder, data=tiny.folder, manifest=tiny.manifest))
+    return Page(write_report(metrics, folder=folder, data=tiny.folder, manifest=tiny.manifest, network=NETWORK))
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +62,48 @@ def test_the_page_stands_alone_and_each_figure_is_a_file_too(run_folder: Path) -
     assert set(files.values()) <= set(page.pictures.values())
     for png in files.values():
         assert matplotlib.image.imread(io.BytesIO(png)).std() > 0.05, "a figure that is not blank"
-    for heading in ("Training", "Beside the published accuracies", "Confusions", "Genres", "Spectrograms", "How it was made"):
+    for heading in (
+        "Training",
+        "Beside the published accuracies",
+        "Confusion matrices",
+        "Genres",
+        "Spectrograms",
+        "How it was made",
+    ):
         assert heading in words(page)
     assert "Synthetic audio." in page.text
     assert "Interrupted." not in page.text
+
+
+def test_accuracies_of_tracks_stand_beside_their_interval_and_what_needs_no_network(
+    tiny: TinyDataset, metrics: dict[str, Any], run_folder: Path, tmp_path: Path
+) -> None:
+    """Two of each genre's four tracks are right, for which Wilson's interval is 15.0 to 85.0 %."""
+    page = words(Page(run_folder / "report.html"))
+    low, high = metrics["final"]["intervals"]["maximum"]
+    assert page.count(f"{100 * low:.1f}–{100 * high:.1f}") >= 2, "beside the accuracy on top and in the table"
+    assert "15.0–85.0" in page[page.index("Genres") :]
+    assert "always answering the most frequent genre is right for 33.3 % of the tracks" in page
+    assert "66.7 %" in page
+    assert "is fit on the same train tracks in seconds" in page
+    capped = metrics | {"baseline": metrics["baseline"] | {"n_train_records": 1000}}
+    assert "is fit on the first 1,000 train records, of 12 tracks, in seconds" in words(
+        report_of(tiny, capped, tmp_path / "capped")
+    )
+    without = report_of(tiny, metrics | {"baseline": None}, tmp_path / "without")
+    assert "logistic regression" not in words(without)
+
+
+def test_the_title_names_network_recipe_and_corpus(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
+    assert comparison.run_title(metrics) == "shallow, recipe paper"
+    tuned = metrics | {
+        "options": metrics["options"] | {"recipe": "tuned"},
+        "model": metrics["model"] | {"name": "shallow_batchnorm", "pretrained": True},
+    }
+    page = report_of(tiny, tuned, tmp_path / "tuned")
+    assert page.text.count("shallow with batch norm, recipe tuned, on tiny") == 2
+    assert "may have heard GTZAN's recordings" in page.text
+    assert "may have heard" not in report_of(tiny, metrics, tmp_path / "paper").text
 
 
 def test_an_interrupted_run_has_a_report(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
@@ -106,9 +145,20 @@ def test_curves_have_epochs_to_the_right(metrics: dict[str, Any], tmp_path: Path
             np.testing.assert_allclose(lines[name].get_ydata(), [epoch[key] for epoch in metrics["epochs"]])
 
 
+def test_a_training_of_few_steps_has_a_curve_of_them(
+    metrics: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path: drawn.append(figure))
+    loss_curves(metrics | {"epochs": metrics["epochs"][:2], "steps": [3.0, 2.0, 1.5, 1.0]}, tmp_path / "loss.png")
+    lines = {line.get_label(): line for line in drawn[0].axes[0].lines}
+    assert set(lines) == {"train, each step", "test"}
+    np.testing.assert_allclose(lines["train, each step"].get_xydata(), [[0.5, 3.0], [1.0, 2.0], [1.5, 1.5], [2.0, 1.0]])
+
+
 def test_a_dataset_that_is_gone_costs_the_spectrograms_alone(tiny: TinyDataset, metrics: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    report = write_report(metrics, folder=tmp_path / "run", data=tmp_path / "gone", manifest=tiny.manifest)
+    report = write_report(metrics, folder=tmp_path / "run", data=tmp_path / "gone", manifest=tiny.manifest, network=NETWORK)
     page = Page(report)
     assert "the dataset could not be read: [Errno 2] No such file or directory:" in page.text
     assert len(page.pictures) == len(FIGURES)
@@ -178,8 +228,15 @@ def test_only_gtzan_is_called_gtzan() -> None:
 
 def test_the_table_has_all_that_was_published_apart_from_the_run(metrics: dict[str, Any], run_folder: Path) -> None:
     table = comparison.of_run(metrics)
-    (heading, published), (ours, rows) = table.parts
+    (heading, published), (without, references), (ours, rows) = table.parts
     assert (heading, ours) == ("Published, on GTZAN", "Here, on tiny (SYNTHETIC)")
+    assert without == "Without a network, on tiny (SYNTHETIC)"
+    ((chance,), (baseline,)) = references
+    assert {key: estimate.mean for key, estimate in chance.accuracies.items()} == pytest.approx(
+        dict.fromkeys(ACCURACIES, 100 / 3)
+    )
+    assert baseline.accuracies["maximum"].mean == pytest.approx(200 / 3)
+    assert "raw" not in baseline.accuracies
     assert sum(map(len, published)) == len(PUBLISHED) == 10
     ((row,),) = rows
     assert (row.label, row.epochs) == ("shallow", 3)

@@ -90,7 +90,7 @@ def killed() -> Iterator[Killed]:
 def assert_same_run(folder: Path, run: Path) -> None:
     """Equal in all that does not tell of time or place."""
     resumed, whole = (json.loads((path / "metrics.json").read_text()) for path in (folder, run))
-    for name in ("final", "epochs", "kept_epoch", "steps_per_epoch"):
+    for name in ("final", "epochs", "kept_epoch", "steps_per_epoch", "steps"):
         assert resumed[name] == whole[name]
     assert (folder / "history.csv").read_text() == (run / "history.csv").read_text()
     assert tensorboard_points(folder) == tensorboard_points(run)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_model import summary
+from keras_model.evaluation.intervals import wilson_interval
 from keras_model.reports.comparison import of_summary, summary_text
 from keras_model.reports.published import PUBLISHED
 from keras_model.reports.report import write_summary
@@ -105,6 +106,43 @@ def test_folds_are_pooled_over_all_tracks_too(folds: Groups) -> None:
     table = of_summary(summarise(folds))["without_batch_normalisation"]
     assert [row.label for row in table.rows] == ["shallow, mean of 3 folds", "shallow, 30 tracks pooled"]
     assert table.rows[1].accuracies["maximum"].mean == pytest.approx(100 * weighted)
+
+
+def test_intervals_count_each_track_once_and_folds_share_a_baseline(groups: Groups, folds: Groups) -> None:
+    (network,) = summarise({"shallow": groups["shallow"]})["networks"].values()
+    maximum = network["epochs"][0]["maximum"]
+    assert maximum["interval"] == wilson_interval(maximum["mean"], 12), "three runs on the same 12 tracks"
+    assert network["epochs"][0]["raw"]["interval"] is None
+    assert network["per_genre"]["jazz"]["majority"]["interval"] == wilson_interval(
+        network["per_genre"]["jazz"]["majority"]["mean"], 4
+    )
+    of_folds: Any = copy.deepcopy(folds["shallow"])
+    for run, accuracy, n_tracks in zip(of_folds, (0.5, 0.75, 1.0), (12, 12, 6), strict=True):
+        run["baseline"] |= {"accuracy": accuracy, "n_tracks": n_tracks}
+    summary_of_folds = summarise({"shallow": of_folds})
+    assert summary_of_folds["baseline"] == {"accuracy": 0.7, "interval": wilson_interval(0.7, 30), "n_tracks": 30}
+    row = of_summary(summary_of_folds)["without_batch_normalisation"].rows[1]
+    low, high = wilson_interval(summary_of_folds["networks"]["shallow"]["pooled"]["maximum"], 30)
+    assert row.accuracies["maximum"].interval == pytest.approx((100 * low, 100 * high))
+
+
+def test_runs_of_before_there_was_a_baseline_are_summed_up(groups: Groups, tmp_path: Path) -> None:
+    old: Any = copy.deepcopy(groups["shallow"])
+    for run in old:
+        del run["baseline"], run["model"]["pretrained"], run["final"]["intervals"], run["final"]["chance"]
+    summary_of_old = summarise({"shallow": old})
+    assert summary_of_old["baseline"] is None
+    page = Page(write_summary(summary_of_old, folder=tmp_path))
+    assert "chance level" in page.text
+    assert "logistic regression" not in page.text
+    assert "logistic regression" in Page(write_summary(summarise(groups), folder=tmp_path / "new")).text
+
+
+def test_a_pretrained_network_is_named_in_the_notes(groups: Groups) -> None:
+    heard: Any = copy.deepcopy(groups["shallow"])
+    for run in heard:
+        run["model"]["pretrained"] = True
+    assert "probe: Its pre-trained part may have heard" in summary_text(summarise({"probe": heard}))
 
 
 def test_tables_have_the_published_rows_of_their_kind(groups: Groups) -> None:

@@ -21,6 +21,7 @@ from beam_pipeline.run import build_dataset
 from keras_model import evaluate, predict
 from keras_model.data.split_data import load_split
 from keras_model.evaluation.accuracies import Evaluation
+from keras_model.evaluation.intervals import wilson_interval
 from keras_model.networks.classifiers import load_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY, STOCK
 from tests.waiting import end_of, wait_until
@@ -33,8 +34,14 @@ def test_metrics(metrics: Any, dataset: Path) -> None:
     assert final["maximum"] >= 0.6, "hum, noise and ticks are easy to tell apart"
     assert set(final["per_genre"]) == set(GENRES)
     assert len(metrics["epochs"]) == EPOCHS
+    assert metrics["baseline"]["accuracy"] == 1.0
+    assert final["chance"] == pytest.approx(1 / 3)
+    assert final["intervals"]["maximum"] == pytest.approx(wilson_interval(final["maximum"], 6))
     for name in ("raw", "maximum", "majority"):
         assert metrics["epochs"][-1][f"test_{name}"] == pytest.approx(final[name])
+    steps = np.reshape(metrics["steps"], (EPOCHS, 3))  # of 16 samples each
+    np.testing.assert_allclose(steps.mean(axis=1), [logs["cross_entropy"] for logs in metrics["epochs"]], rtol=1e-4)
+    assert np.all(steps.std(axis=1) > 0)
     assert metrics["dataset"]["fingerprint"] == read_dataset(dataset).fingerprint
     assert metrics["options"]["learning_rate"] == pytest.approx(3e-4)
     assert metrics["versions"]["tensorflow"] == tf.__version__
@@ -108,6 +115,9 @@ def test_outputs_of_a_synthetic_corpus_say_so(corpus: Path, tmp_path: Path, caps
     screen = capsys.readouterr().out
     assert "Data     beeps (SYNTHETIC): accuracies on it say nothing about music" in screen
     assert "Test split of SYNTHETIC audio" in screen
+    assert re.search(
+        r"  band statistics +\d+\.\d\d%   tracks, 95 % interval \d+\.\d to \d+\.\d\n  chance +33\.33%   tracks\n", screen
+    )
     assert f"SavedModel  {export / 'genres' / '1'}" in screen
     assert json.loads((run / "metrics.json").read_text())["corpus"] == {"name": "beeps", "synthetic": True}
     assert "Synthetic audio." in (run / "report.html").read_text(encoding="utf-8")

@@ -39,10 +39,12 @@ class ColourScale:
     Attributes:
         low: The log-mel value that the first colour stands for; lower ones have it too.
         high: The value of the last colour; likewise.
+        colours: Name of matplotlib's colour map.
     """
 
     low: float
     high: float
+    colours: str = COLOURS
 
     @classmethod
     def of(cls, log_mels: Sequence[NDArray[np.float32]]) -> Self:
@@ -52,10 +54,10 @@ class ColourScale:
         low, high = np.percentile(np.stack(log_mels), _SCALE_PERCENTILES)
         return cls(low=float(low), high=float(max(high, low + 1e-3)))
 
-    def picture(self, log_mel: NDArray[np.float32]) -> str:
+    def picture(self, log_mel: NDArray[np.floating]) -> str:
         """A log-mel (n_mels, n_frames), the first band lowest, as a PNG with a pixel for each value; base64."""
         file = io.BytesIO()
-        imsave(file, log_mel, cmap=COLOURS, vmin=self.low, vmax=self.high, origin="lower", format="png")
+        imsave(file, log_mel, cmap=self.colours, vmin=self.low, vmax=self.high, origin="lower", format="png")
         return base64.b64encode(file.getvalue()).decode("ascii")
 
     @property

@@ -1,5 +1,6 @@
 """The accuracies of a network on a split: raw, maximum probability, majority vote."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_model.evaluation.intervals import chance_level, wilson_interval
 from keras_model.evaluation.votes import TrackVotes, vote
 
 if TYPE_CHECKING:  # reports need neither
@@ -84,9 +86,10 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """What `metrics.json` holds: overall, per genre and per track.
 
-        Of each track the votes are the numbers of its chunks by the genre that they were taken for, and its chunks are columns in
-        the order of time: index among the track's candidates, place of the record in the split, predicted label and its
-        probability.
+        The `intervals` are the 95 % intervals of the accuracies of tracks; `chance` is the accuracy of always answering the genre
+        that most tracks are of. Of each track the votes are the numbers of its chunks by their predicted genre,
+        and its chunks are columns in the order of time: index among the track's candidates, place of the record in the split,
+        predicted label and its probability.
         """
         votes, predicted, sureness = self.votes, self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
         row_of_chunk = np.searchsorted(np.asarray(votes.track_ids), np.asarray(self.track_ids))
@@ -108,12 +111,15 @@ class Evaluation:
             }
             for row, (track_id, records) in enumerate(zip(votes.track_ids, records_of, strict=True))
         }
+        accuracies, n_tracks = self.accuracies, len(votes.track_ids)
         return {
-            **self.accuracies,
+            **accuracies,
+            "intervals": {name: wilson_interval(accuracies[name], n_tracks) for name in ("maximum", "majority")},
+            "chance": chance_level(self.confusions["maximum"].tolist()),
             "product": float(np.mean(votes.product == self.track_labels)),
             "cross_entropy": self.cross_entropy,
             "n_chunks": len(self.labels),
-            "n_tracks": len(votes.track_ids),
+            "n_tracks": n_tracks,
             "per_genre": {
                 genre: {name: float(counts[row, row] / max(1, counts[row].sum())) for name, counts in self.confusions.items()}
                 for row, genre in enumerate(self.genres)
@@ -121,3 +127,26 @@ class Evaluation:
             **{f"{name}_confusion": counts.tolist() for name, counts in self.confusions.items()},
             "tracks": tracks,
         }
+
+
+def accuracy_lines(final: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> list[str]:
+    """The accuracies for the screen, those of tracks with their 95 % intervals.
+
+    Args:
+        final: As `Evaluation.to_dict` gives them.
+        baseline: As `band_statistics_baseline` gives it; None for none.
+    """
+    of_tracks = {
+        "maximum probability": (final["maximum"], final["intervals"]["maximum"]),
+        "majority vote": (final["majority"], final["intervals"]["majority"]),
+    }
+    if baseline is not None:
+        of_tracks["band statistics"] = (baseline["accuracy"], baseline["interval"])
+    return [
+        f"  {'raw':20} {final['raw']:7.2%}   chunks",
+        *(
+            f"  {title:20} {share:7.2%}   tracks, 95 % interval {100 * low:.1f} to {100 * high:.1f}"
+            for title, (share, (low, high)) in of_tracks.items()
+        ),
+        f"  {'chance':20} {final['chance']:7.2%}   tracks",
+    ]

@@ -16,9 +16,9 @@ class TrackVotes:
     Attributes:
         track_ids: The tracks.
         probability: Mean of the softmax over a track's chunks, (n_tracks, n_genres).
-        votes: Number of chunks that were taken for each genre, (n_tracks, n_genres).
+        votes: Number of chunks that were classified as each genre, (n_tracks, n_genres).
         maximum: Genre of the highest summed probability, (n_tracks,); the paper's "maximum probability".
-        majority: Genre that most chunks were taken for, (n_tracks,); of tied genres, the one of higher summed probability.
+        majority: Genre that most chunks were classified as, (n_tracks,); of tied genres, the one of higher summed probability.
         product: Genre of the highest product of probabilities, (n_tracks,), which the author's code computes as a sum of
             log-softmax.
     """

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from keras_model.networks.blocks import Size, genre_probabilities, log_mel_input
+from keras_model.networks.hearing import tagger_input, tagger_up_to
 from keras_model.networks.settings import NetworkSettings
-from keras_model.pretrained.hearing import tagger_input, tagger_up_to
 from keras_model.pretrained.musicnn import FEATURES, POOLED
 
 

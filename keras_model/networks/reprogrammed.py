@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.networks.blocks import Size
+from keras_model.networks.hearing import tagger_input, tagger_up_to
 from keras_model.networks.settings import NetworkSettings
-from keras_model.pretrained.hearing import tagger_input, tagger_up_to
 from keras_model.pretrained.musicnn import LOGITS
 
 _SILENCE = -4.0  # the log-mel of nothing: the transformations count from there, as the tagger's own logarithm does

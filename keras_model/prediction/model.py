@@ -50,7 +50,7 @@ class Predictor:
         """
         import tensorflow as tf
 
-        from keras_model.pretrained.shipped import load_shipped
+        from keras_model.networks.shipped import load_shipped
 
         model, front_end = load_shipped()
         signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32)]

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_model.reports.comparison import percent
+from keras_model.reports.comparison import Estimate
 from tfrecords.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 5.2
@@ -66,9 +66,13 @@ def accuracy_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") 
 
 
 def loss_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> None:
-    """Cross-entropy likewise, without the penalty on the weights, so that train and test compare."""
+    """Cross-entropy likewise, without the penalty on the weights, so that train and test compare; of few steps, that of each."""
+    epochs, steps = [logs["cross_entropy"] for logs in metrics["epochs"]], metrics["steps"]
     with _curve_axes(path, title=title) as axes:
-        _curve(axes, [logs["cross_entropy"] for logs in metrics["epochs"]], label="train", look=_TRAIN_LOOK)
+        if steps:
+            axes.plot(len(epochs) * np.arange(1, len(steps) + 1) / len(steps), steps, label="train, each step", **_TRAIN_LOOK)
+        else:
+            _curve(axes, epochs, label="train", look=_TRAIN_LOOK)
         split, values = _evaluated(metrics, "cross_entropy")
         _curve(axes, values, label=split, look=_LOOKS["raw"])
         axes.set_ylabel("cross-entropy (nats)")
@@ -76,7 +80,7 @@ def loss_curves(metrics: Mapping[str, Any], path: Path, *, title: str = "") -> N
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], path: Path, *, unit: str, title: str = "") -> None:
-    """A row-normalised confusion matrix: of each true genre, the share in percent that was taken for each genre."""
+    """A row-normalised confusion matrix: of each true genre, the share in percent that was classified as each."""
     matrix = np.asarray(counts, dtype=np.float64)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1.0)
     size = max(_WIDTH_INCHES, 0.36 * len(genres) + 1.6)
@@ -92,24 +96,27 @@ def confusion_matrix(counts: Sequence[Sequence[int]], genres: Sequence[str], pat
             axes.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=10)
 
 
-def genre_bars(per_genre: Mapping[str, Any], path: Path, *, title: str = "") -> None:
-    """The accuracies of each genre, of a run or a summary, as bars, with one standard deviation where there are several runs."""
-    places = np.arange(len(per_genre))
-    with _new_axes(path, title=title, height=0.42 * len(per_genre) + 1.4, **{"hatch.linewidth": 0.6}) as axes:
+def genre_bars(genres: Mapping[str, Mapping[str, Estimate]], path: Path, *, title: str = "") -> None:
+    """The accuracies of each genre as bars, those of tracks with their 95 % intervals."""
+    places = np.arange(len(genres))
+    with _new_axes(path, title=title, height=0.42 * len(genres) + 1.4, **{"hatch.linewidth": 0.6}) as axes:
         for number, (name, hatch) in enumerate(zip(_LOOKS, ("", "////", "...."), strict=True)):
-            estimates = [percent(accuracies[name]) for accuracies in per_genre.values()]
+            estimates = [accuracies[name] for accuracies in genres.values()]
+            means = np.asarray([estimate.mean for estimate in estimates])
+            ends = np.asarray([estimate.interval or (estimate.mean, estimate.mean) for estimate in estimates])
             axes.barh(
                 places + 0.26 * (number - 1),
-                [estimate.mean for estimate in estimates],
+                means,
                 0.24,
-                xerr=[estimate.std or 0.0 for estimate in estimates],
+                xerr=np.abs(ends.T - means),
+                error_kw={"elinewidth": 0.8, "ecolor": "#22262b"},
                 color=_LOOKS[name]["color"],
                 hatch=hatch,
                 edgecolor="white",
                 label=_TITLES[name],
             )
-        axes.set_yticks(places, list(per_genre))
-        axes.set_ylim(len(per_genre) - 0.45, -0.55)
+        axes.set_yticks(places, list(genres))
+        axes.set_ylim(len(genres) - 0.45, -0.55)
         axes.set_xlim(0, 103)
         axes.set_xlabel("accuracy on the genre's own (%)")
         axes.grid(visible=False, axis="y")

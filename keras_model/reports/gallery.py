@@ -1,36 +1,49 @@
-"""The report's spectrograms: which tracks and chunks it shows, and their log-mels."""
+"""The report's spectrograms: which tracks and chunks it shows, their log-mels, and what the network went by in them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_model.reports.occlusion import evidence
 from tfrecords.manifest import DatasetError, Manifest
 from tfrecords.places import Place
 from tfrecords.reading import read_records_at
+from tfrecords.spectrogram_picture import ColourScale
+
+if TYPE_CHECKING:
+    import keras
 
 _TRACKS = 4
 _CHUNKS = 6
+# The fall of a probability that is drawn darkest where none is greater: else noise would be drawn as dark as what decides.
+_LEAST_FALL = 0.02
 
 # How tracks fared, and what it means.
-RIGHT, WRONG, WHOLLY_WRONG = "Right", "Wrong", "Wholly wrong"
+RIGHT, WRONG, WHOLLY_WRONG = "Correctly classified", "Misclassified", "Misclassified in every chunk"
 KINDS = {
     RIGHT: "Maximum probability and majority vote both find the true genre.",
-    WRONG: "Maximum probability, majority vote or both take the track for another genre, although chunks of it were right.",
-    WHOLLY_WRONG: "Not one chunk of the track was taken for its genre.",
+    WRONG: "Maximum probability, majority vote or both misclassify the track, although chunks of it are classified correctly.",
+    WHOLLY_WRONG: "Not one chunk of the track is classified as its genre.",
 }
 
 
 class ShownChunk(NamedTuple):
-    """A chunk of a track: its index among the candidates, its start, what it was taken for, how surely, and its log-mel."""
+    """A chunk of a track, and what the network made of it."""
 
-    candidate: int
-    seconds: float
+    candidate: int  # its index among the track's
+    seconds: float  # where it starts
     predicted: str
-    probability: float
+    probability: float  # of the predicted genre
     log_mel: NDArray[np.float32]  # (n_mels, n_frames)
+    evidence: NDArray[np.float64]  # for the predicted genre, as `occlusion.evidence` gives it
+
+
+def evidence_picture(evidence: NDArray[np.float64]) -> str:
+    """A chunk's `evidence`, a pixel for each part, as a PNG in base64: the darker, the more the probability falls."""
+    return ColourScale(low=0.0, high=max(_LEAST_FALL, float(evidence.max())), colours="Blues").picture(evidence)
 
 
 def choose_tracks(tracks: Mapping[str, Mapping[str, Any]], genres: Sequence[str]) -> dict[str, list[str]]:
@@ -63,38 +76,48 @@ def choose_chunks(n_chunks: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, n_chunks - 1, min(n_chunks, _CHUNKS))})
 
 
-def gallery(metrics: Mapping[str, Any], *, data: Place, manifest: Manifest) -> dict[str, dict[str, list[ShownChunk]]]:
+def gallery(
+    metrics: Mapping[str, Any], *, data: Place, manifest: Manifest, network: "keras.Model"
+) -> dict[str, dict[str, list[ShownChunk]]]:
     """Of each kind the tracks to show, by id, with some of their chunks in the order of time.
 
-    No more of the test split is in memory than these.
+    No more of the test split is in memory than these, and these once for each part that is hidden.
 
     Raises:
         DatasetError: If the dataset's records are not those that the network was tested on.
         ValueError: If a shard is damaged.
         OSError: If a shard cannot be read.
     """
-    tracks, genres = metrics["final"]["tracks"], metrics["dataset"]["genres"]
-    chosen = choose_tracks(tracks, genres)
+    tracks = metrics["final"]["tracks"]
+    chosen = choose_tracks(tracks, metrics["dataset"]["genres"])
     rows = {  # by the place of a record: a track, and a row in the columns of its chunks
         tracks[track_id]["chunks"]["record"][row]: (track_id, row)
         for track_ids in chosen.values()
         for track_id in track_ids
         for row in choose_chunks(len(tracks[track_id]["chunks"]["record"]))
     }
-    chunks: dict[str, list[ShownChunk]] = {track_id: [] for track_id, _ in rows.values()}
+    records = {}
     for place, record in read_records_at(data, manifest, metrics["dataset"]["tested_on"], rows):
         track_id, row = rows[place]
-        of_track = tracks[track_id]["chunks"]
-        if (record.track_id, record.chunk_index) != (track_id, of_track["index"][row]):
+        if (record.track_id, record.chunk_index) != (track_id, tracks[track_id]["chunks"]["index"][row]):
             raise DatasetError(f"{data} holds other records than the network was tested on")
-        chunks[track_id].append(
+        records[track_id, row] = record
+    shown: dict[str, list[ShownChunk]] = defaultdict(list)
+    in_time = sorted(records)
+    labels = [tracks[track_id]["chunks"]["label"][row] for track_id, row in in_time]
+    log_mels = np.stack([records[key].log_mel for key in in_time])
+    train_mean = np.asarray(manifest.splits["train"].statistics["band_mean"])[:, np.newaxis]
+    of_records = evidence(network, log_mels, np.asarray(labels), fill=train_mean)  # at once, for each call takes its time
+    for (track_id, row), label, of_record in zip(in_time, labels, of_records, strict=True):
+        record = records[track_id, row]
+        shown[track_id].append(
             ShownChunk(
                 candidate=record.chunk_index,
                 seconds=record.start_sample / manifest.spec.sample_rate,
-                predicted=genres[of_track["label"][row]],
-                probability=of_track["probability"][row],
+                predicted=metrics["dataset"]["genres"][label],
+                probability=tracks[track_id]["chunks"]["probability"][row],
                 log_mel=record.log_mel,
+                evidence=of_record,
             )
         )
-    in_time = {track_id: sorted(shown, key=lambda chunk: chunk.candidate) for track_id, shown in chunks.items()}
-    return {kind: {track_id: in_time[track_id] for track_id in track_ids} for kind, track_ids in chosen.items()}
+    return {kind: {track_id: shown[track_id] for track_id in track_ids} for kind, track_ids in chosen.items()}

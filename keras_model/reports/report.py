@@ -5,12 +5,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_model.reports import comparison
 from keras_model.reports.figures import accuracy_curves, confusion_matrix, genre_bars, loss_curves, mean_curves
-from keras_model.reports.gallery import KINDS, ShownChunk, gallery
-from keras_model.reports.published import ACCURACIES, SOURCES
+from keras_model.reports.gallery import KINDS, ShownChunk, evidence_picture, gallery
+from keras_model.reports.published import ACCURACIES, PRETRAINED_NOTE, SOURCES
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE
 from tfrecords.corpus import CorpusInfo
 from tfrecords.manifest import Manifest
@@ -19,11 +19,24 @@ from tfrecords.places import Place
 from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
 from tfrecords.whole_file import write_whole
 
+if TYPE_CHECKING:
+    import keras
 
-def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Place, manifest: Manifest) -> Path:
+
+def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Place, manifest: Manifest, network: "keras.Model") -> Path:
     """Draws the figures of a run and writes its report into its folder.
 
     Where the dataset in `data` cannot be read any more, the report has no spectrograms, and says so.
+
+    Args:
+        metrics: What `metrics.json` holds.
+        folder: Of the run.
+        data: Where the dataset is, for the spectrograms.
+        manifest: Of the dataset.
+        network: The run's, from log-mels (batch, n_mels, n_frames, 1) to probabilities (batch, n_genres).
+
+    Returns:
+        The page.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
@@ -33,24 +46,31 @@ def write_report(metrics: Mapping[str, Any], *, folder: Path, data: Place, manif
     loss_curves(metrics, figures / "loss.png", title=title)
     for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
         confusion_matrix(final[f"{key}_confusion"], genres, figures / f"confusion_{key}.png", unit=unit, title=title)
-    genre_bars(final["per_genre"], figures / "genres.png", title=title)
+    per_genre = comparison.genres_of_run(metrics)
+    genre_bars(per_genre, figures / "genres.png", title=title)
     shown: dict[str, dict[str, list[ShownChunk]]] = {}
     problem = ""
     try:
-        shown = gallery(metrics, data=data, manifest=manifest)
+        shown = gallery(metrics, data=data, manifest=manifest, network=network)
     except (OSError, ValueError) as error:  # a dataset that was changed during a long training must not cost the report
         problem = str(error)
-    scale = ColourScale.of([chunk.log_mel for tracks in shown.values() for chunks in tracks.values() for chunk in chunks])
+    chunks = [chunk for tracks in shown.values() for of_track in tracks.values() for chunk in of_track]
+    baseline = metrics["baseline"]
     return _write_page(
         folder,
         "report.html",
         metrics=metrics,
-        network=comparison.network_title(metrics["model"]["name"]),
+        title=comparison.run_title(metrics),
+        pretrained_note=PRETRAINED_NOTE,
         comparison=comparison.of_run(metrics),
+        of_tracks=comparison.percents(final, n_tracks=final["n_tracks"]),
+        baseline=baseline and comparison.percent(baseline["accuracy"], n_tracks=baseline["n_tracks"]),
+        per_genre=per_genre,
         gallery=shown,
         kinds=KINDS,
         gallery_problem=problem,
-        scale=scale,
+        scale=ColourScale.of([chunk.log_mel for chunk in chunks]),
+        evidence_picture=evidence_picture,
         axes=SpectrogramAxes(manifest.spec),
     )
 
@@ -75,8 +95,10 @@ def write_summary(summary: Mapping[str, Any], *, folder: Path) -> Path:
         for key, unit in (("raw", "chunks"), ("maximum", "tracks")):
             picture = figures / f"{stem}_confusion_{key}.png"
             confusion_matrix(pooled[f"{key}_confusion"], genres, picture, unit=unit, title=heading)
-        genre_bars(network["per_genre"], figures / f"{stem}_genres.png", title=heading)
-    report = _write_page(folder, "summary.html", summary=summary, tables=tables, stems=stems, percent=comparison.percent)
+        genre_bars(comparison.genres_of_summary(network), figures / f"{stem}_genres.png", title=heading)
+    report = _write_page(
+        folder, "summary.html", summary=summary, tables=tables, stems=stems, genres_of=comparison.genres_of_summary
+    )
     write_whole(folder / SUMMARY_FILE, (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode())
     return report
 

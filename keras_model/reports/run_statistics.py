@@ -1,13 +1,15 @@
 """What several runs have in common, and whether they belong into one summary at all. Pure functions of their metrics."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_model.evaluation.intervals import wilson_interval
 from keras_model.reports.comparison import accuracy_at, reported_epochs
-from keras_model.reports.published import ACCURACIES, is_gtzan, notes
+from keras_model.reports.published import ACCURACIES, PRETRAINED_NOTE, is_gtzan, notes
 from tfrecords.errors import UsageError, quoted
 
 Metrics = Mapping[str, Any]
@@ -30,7 +32,8 @@ def summarise(groups: Groups) -> dict[str, Any]:
     """Summarises finished runs: what `metrics.json` holds of each, by the name of the network that tables give.
 
     Returns:
-        What `summary.json` holds. Accuracies in 0..1; `std` is the sample standard deviation (n − 1), None for one run. For each
+        What `summary.json` holds. Accuracies in 0..1; `std` is the sample standard deviation (n − 1), None for one run;
+        `interval` the 95 % interval of the mean over other tracks, None for chunks; `baseline` that of all runs' tracks. For each
         network: `epochs` (the publications' epochs and the last one), `per_genre` (at the last epoch), `curves` (the mean and
         std after each epoch) and `pooled` (the last epoch's counts of all runs added up, and the accuracies from them).
 
@@ -42,6 +45,7 @@ def summarise(groups: Groups) -> dict[str, Any]:
     first = next((run for run in every_run if not is_gtzan(run)), every_run[0])
     schemes = sorted({run["dataset"]["split_scheme"] for run in every_run})
     split = schemes[0] if len(schemes) == 1 else f"{schemes[0]} to {schemes[-1]}"
+    pretrained = [name for name, runs in groups.items() if runs[0]["model"].get("pretrained")]
     return {
         "kind": kind_of(groups),
         "corpus": first["corpus"],
@@ -49,9 +53,21 @@ def summarise(groups: Groups) -> dict[str, Any]:
         "genres": list(first["dataset"]["genres"]),
         "split": split,
         "fingerprints": {run["dataset"]["split_scheme"]: run["dataset"]["fingerprint"] for run in every_run},
-        "notes": notes(first, split=split),
+        "notes": [*notes(first, split=split), *(f"{name}: {PRETRAINED_NOTE}" for name in pretrained)],
+        "baseline": _baseline_of(next(iter(groups.values()))),
         "networks": {name: _summary_of(runs) for name, runs in groups.items()},
     }
+
+
+def _baseline_of(runs: Sequence[Metrics]) -> dict[str, Any] | None:
+    """The baseline of one network's runs, which is one for all that share a split; None where one of them has none."""
+    of_split = {run["dataset"]["split_scheme"]: run.get("baseline") for run in runs}
+    baselines = [baseline for baseline in of_split.values() if baseline is not None]
+    if len(baselines) < len(of_split):
+        return None
+    n_tracks = [baseline["n_tracks"] for baseline in baselines]
+    accuracy = float(np.average([baseline["accuracy"] for baseline in baselines], weights=n_tracks))
+    return {"accuracy": accuracy, "interval": wilson_interval(accuracy, sum(n_tracks)), "n_tracks": sum(n_tracks)}
 
 
 def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
@@ -67,6 +83,9 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
             for epoch in reported_epochs(runs[0])
         }
     curves = {key: np.array([[logs[f"test_{key}"] for logs in run["epochs"]] for run in runs]) for key in ACCURACIES if tested}
+    # Runs on one split test the same tracks: their number is no greater for it.
+    genre_of = {track_id: track["genre"] for run in runs for track_id, track in run["final"]["tracks"].items()}
+    n_of_genre = Counter(genre_of.values())
     confusions = {key: np.sum([run["final"][f"{key}_confusion"] for run in runs], axis=0) for key in ACCURACIES}
     return {
         "n": len(runs),
@@ -74,9 +93,11 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
         "batchnorm": runs[0]["options"]["batchnorm"],
         "seeds": [run["options"]["seed"] for run in runs],
         "folders": [run["options"]["output"] for run in runs],
-        "epochs": [{"epoch": epoch} | {key: _estimate(values) for key, values in of.items()} for epoch, of in reported.items()],
+        "epochs": [{"epoch": epoch} | _estimates(of, n_tracks=len(genre_of)) for epoch, of in reported.items()],
         "per_genre": {
-            genre: {key: _estimate([run["final"]["per_genre"][genre][key] for run in runs]) for key in ACCURACIES}
+            genre: _estimates(
+                {key: [run["final"]["per_genre"][genre][key] for run in runs] for key in ACCURACIES}, n_tracks=n_of_genre[genre]
+            )
             for genre in runs[0]["dataset"]["genres"]
         },
         "curves": {key: {"mean": values.mean(axis=0).tolist(), "std": _std(values)} for key, values in curves.items()},
@@ -86,8 +107,17 @@ def _summary_of(runs: Sequence[Metrics]) -> dict[str, Any]:
     }
 
 
+def _estimates(accuracies: Mapping[str, Sequence[float]], *, n_tracks: int) -> dict[str, Any]:
+    """By the keys of ACCURACIES, what several runs have in common that tested so many different tracks."""
+    return {key: _estimate(values) | {"interval": _interval(key, values, n_tracks)} for key, values in accuracies.items()}
+
+
 def _estimate(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": float(np.mean(values)), "std": _std(values), "min": min(values), "max": max(values), "values": list(values)}
+
+
+def _interval(key: str, values: Sequence[float], n_tracks: int) -> tuple[float, float] | None:
+    return None if key == "raw" else wilson_interval(float(np.mean(values)), n_tracks)
 
 
 def _std(values: Any) -> Any:

@@ -94,6 +94,7 @@ class Backup(keras.callbacks.Callback):
                 self.weights = self.weights or model.get_weights()
             self.epochs, self.seconds, self.stopped = state["epochs"], state["seconds"], state["stopped"]
             self._numbers = state["callbacks"]
+            self._give_back()
             return
 
     def _check(self, path: Path, state: Mapping[str, Any]) -> None:
@@ -104,9 +105,12 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Gives the callbacks back what they knew: in their own `on_train_begin` they began anew."""
+        self._give_back()
+        self._since = time.monotonic()
+
+    def _give_back(self) -> None:
         for callback, numbers in zip(self._callbacks, self._numbers, strict=False):
             vars(callback).update(numbers)
-        self._since = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Saves. A disk that does not take it costs a line on screen, and not the training."""
@@ -161,10 +165,14 @@ def _whole_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _numbers_of(callback: keras.callbacks.Callback) -> dict[str, float]:
-    """What a callback keeps in numbers, such as a best value or a count of epochs."""
+def _numbers_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback keeps in numbers, such as a best value or a count of epochs, and in lists of floats."""
     values = {name: value.item() if isinstance(value, np.generic) else value for name, value in vars(callback).items()}
-    return {name: value for name, value in values.items() if isinstance(value, bool | int | float)}
+    return {name: value for name, value in values.items() if isinstance(value, bool | int | float) or _is_curve(value)}
+
+
+def _is_curve(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(isinstance(number, float) for number in value)
 
 
 def _digest(path: Path) -> str:

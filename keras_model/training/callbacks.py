@@ -15,7 +15,7 @@ _NAMED_TRACKS = 10
 
 
 class DivergedError(TrainingError):
-    """A training whose loss is no number any more."""
+    """A training whose loss became NaN or infinite."""
 
 
 class SeedDropout(keras.callbacks.Callback):
@@ -48,7 +48,7 @@ def _assign_on_replicas(strategy: tf.distribute.Strategy, variable: keras.Variab
 
 
 class NameDivergence(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more, and names the steps and their tracks.
+    """Ends a training whose loss becomes NaN or infinite, and names the steps and their tracks.
 
     Args:
         train: What is trained on.

@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 from tfrecords.whole_file import write_whole
 
+_FEW_STEPS = 100  # in which a training has too few epochs for a curve of them
+
 
 class EpochLines(keras.callbacks.Callback):
     """A line for each epoch, of at most 80 columns; on a terminal, a bar while the epoch lasts."""
@@ -54,15 +56,31 @@ class HistoryFile(keras.callbacks.Callback):
 
     Args:
         path: Of the file; a training that goes on keeps its rows of finished epochs.
+        batch_size: Of the training.
+        n_records: Samples in an epoch.
+
+    Attributes:
+        steps: Of a training of fewer than 100 steps the cross-entropy of each; on a GPU, of each call of TensorFlow's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, batch_size: int, n_records: int) -> None:
         super().__init__()
-        self.path = path
+        self.path, self.batch_size, self.n_records = path, batch_size, n_records
+        self.steps: list[float] = []
+        self._seen, self._sum = 0, 0.0  # samples of the epoch, and their cross-entropies
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Drops the rows of epochs that are done again."""
+        """Drops what is known of epochs that are done again."""
         self.keep(epoch)
+        self._seen, self._sum = 0, 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Takes a step's share out of the epoch's mean so far."""
+        if self.params["epochs"] * self.params["steps"] >= _FEW_STEPS:
+            return
+        before, self._seen = (self._seen, self._sum), min((batch + 1) * self.batch_size, self.n_records)
+        self._sum = float((logs or {})["cross_entropy"]) * self._seen
+        self.steps.append((self._sum - before[1]) / (self._seen - before[0]))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Adds a row."""
@@ -74,7 +92,8 @@ class HistoryFile(keras.callbacks.Callback):
             writer.writerow(row)
 
     def keep(self, n_epochs: int) -> None:
-        """Keeps the heading and the rows of so many epochs; of none, nothing."""
+        """Keeps the heading, the rows and the steps of so many epochs; of none, nothing."""
+        del self.steps[n_epochs * self.params["steps"] // self.model.steps_per_execution :]
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
         kept = lines[: n_epochs + 1] if n_epochs else []
         if kept != lines:

@@ -103,7 +103,7 @@ def fit(
     Raises:
         UsageError: If the devices cannot train as asked, the state in `folder` is of another training, or an epoch is to be
             chosen without a validation split.
-        DivergedError: If the loss is no number any more.
+        DivergedError: If the loss becomes NaN or infinite.
         KeyboardInterrupt: At Ctrl-C in the first epoch, after which nothing is there to save.
     """
     if options.selects and validation is None:

@@ -10,10 +10,10 @@ import numpy as np
 from keras_model.data.features import features_of, outputs_of
 from keras_model.data.train_and_test import TrainAndTest
 from keras_model.evaluation.accuracies import Evaluation
+from keras_model.networks.hearing import tagger_input, tagger_up_to
 from keras_model.networks.probe import probe, tagger_features, with_tagger
 from keras_model.networks.reprogrammed import TagMapping, reprogrammed
 from keras_model.options import TrainOptions
-from keras_model.pretrained.hearing import tagger_input, tagger_up_to
 from keras_model.pretrained.musicnn import LOGITS, TAGS
 from keras_model.training.fit import build_model, fit
 

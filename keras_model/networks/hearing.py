@@ -12,19 +12,20 @@ from tfrecords.log_mel_spec import PRESETS
 _OFFSET = PRESETS["musicnn"].log_offset
 # The mean over bands and frames of the mel power of a chunk as it is usually mastered, by GTZAN's clips.
 _MEAN_POWER = 0.35
+# 25 dB below that: what is softer is amplified no further, for the logarithm's offset has taken its digits.
+_LEAST_POWER = 1e-3
 
 
 def tagger_input(shape: Size) -> tuple[Any, Any]:
     """A network's input, log-mels of preset `musicnn` (batch, *shape, 1), and the same chunks at one level.
 
     Each chunk is amplified or attenuated to one mean power, so that what the network answers does not depend on how loud it is:
-    the power is taken out of the logarithm, scaled, and put back. Softer than the logarithm's offset (40 dB below a mean power of
-    1), it is amplified no further.
+    the power is taken out of the logarithm, scaled, and put back.
     """
     inputs = keras.Input((*shape, 1), name="log_mel")
     power = keras.ops.relu(keras.ops.exp(inputs * math.log(10)) - _OFFSET)
     mean = keras.ops.mean(power, axis=(1, 2, 3), keepdims=True)
-    return inputs, keras.ops.log10(power * (_MEAN_POWER / keras.ops.maximum(mean, _OFFSET)) + _OFFSET)
+    return inputs, keras.ops.log10(power * (_MEAN_POWER / keras.ops.maximum(mean, _LEAST_POWER)) + _OFFSET)
 
 
 def tagger_up_to(*layers: str) -> keras.Model:
