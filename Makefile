@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: test-stores help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-demo lock clean
+.PHONY: test-stores help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -62,6 +62,9 @@ bench-pipeline: $(READY)  ## Measure the pipeline from 100 to 10000 tracks, besi
 
 bench-predict: $(READY)  ## Measure prediction: a track beside plain scripts, 200 tracks, the start (five minutes)
 	$(RUN) -m benchmarks.prediction
+
+bench-serving: $(READY)  ## Measure serving: twenty clients for ten minutes, a file of two hours (a quarter of an hour)
+	$(RUN) -m benchmarks.serving
 
 bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
 	$(RUN) -m benchmarks.demo_difficulty

@@ -30,7 +30,7 @@ _SPEC = PRESETS["paper"]
 _GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 
 
-def _export(folder: Path) -> None:
+def export_untrained(folder: Path) -> None:
     """Exports an untrained shallow network with batch normalisation."""
     from keras_model.export import export_model
     from keras_model.networks.classifiers import build_classifier
@@ -130,7 +130,7 @@ def main() -> None:
         # Before TensorFlow is loaded: its threads do not survive the fork.
         tracks = write_tracks(folder / "tracks", options.tracks, workers=os.cpu_count() or 1)
         load_tensorflow()
-        _export(folder / "export")
+        export_untrained(folder / "export")
         model = find_saved_model(folder / "export")
         print(f"Preset paper, shallow network with batch normalisation, {os.cpu_count()} cores", flush=True)
         _print_one_track(model, tracks[0], options.rounds)

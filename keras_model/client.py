@@ -2,25 +2,20 @@
 
 import argparse
 import contextlib
-import functools
-import io
 import sys
-from typing import TYPE_CHECKING, BinaryIO
-
-import numpy as np
-import soundfile
+from typing import TYPE_CHECKING
 
 from keras_model.prediction.files import find_audio_files
 from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
-from keras_model.serving_client.protocol import Address, ServingError, answered_prediction, ask_patiently
-from tfrecords.audio import Sound, UnusableAudioError
+from keras_model.serving_client.protocol import Address, ServingError
+from keras_model.serving_client.remote_predictor import RemotePredictor
+from tfrecords.audio import UnusableAudioError
 from tfrecords.command import CommandParser, exit_status, positive, whole
 
 if TYPE_CHECKING:
     from keras_model.serving_client.grpc_server import GrpcServer
     from keras_model.serving_client.rest_server import RestServer
 
-_BLOCK_FRAMES = 1 << 18
 PROGRAM = "client"
 
 
@@ -38,14 +33,14 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         type=positive(float),
         default=60.0,
         metavar="SECONDS",
-        help="how long the server may take for a file, each time it is asked; over REST, say nothing (default: %(default)g)",
+        help="how long the server may take for half a minute of audio; over REST, say nothing (default: %(default)g)",
     )
     parser.add_argument(
         "--retries",
         type=whole(0),
         default=3,
         metavar="N",
-        help="how often a file is sent again where the connection is lost, time is up or the server busy (default: %(default)d)",
+        help="how often a part is sent again where the connection is lost, time is up or the server busy (default: %(default)d)",
     )
     add_shared_arguments(parser)
     return parser.parse_intermixed_args(arguments)  # options may stand between paths
@@ -65,24 +60,6 @@ def connect(address: Address) -> "RestServer | GrpcServer":
     return GrpcServer(address)
 
 
-def wav_file(file: BinaryIO) -> tuple[bytes, float]:
-    """A file of any format as a WAV file of the same samples, sample rate and channels, and its duration in seconds.
-
-    16-bit samples stay 16 bit; others, those of lossy formats included, become float32, in which they are decoded, so that the
-    served model hears what prediction on this machine would.
-
-    Raises:
-        UnusableAudioError: If it does not decode.
-        OSError: If it cannot be read.
-    """
-    with Sound.opened(file) as sound:
-        samples = np.concatenate(list(sound.blocks(_BLOCK_FRAMES)))  # (n_frames, n_channels)
-    wav = io.BytesIO()
-    subtype = "PCM_16" if samples.dtype.kind == "i" else "FLOAT"
-    soundfile.write(wav, samples, sound.sample_rate, subtype=subtype, format="WAV")
-    return wav.getvalue(), len(samples) / sound.sample_rate
-
-
 def main(arguments: list[str]) -> int:
     """Classifies files.
 
@@ -100,12 +77,11 @@ def _classify(options: argparse.Namespace) -> int:
     writer: PredictionWriter = (options.writer or BarWriter)(stream=sys.stdout, program=PROGRAM, top=options.top)
     status = 0
     with contextlib.closing(writer), contextlib.closing(connect(address)) as server:
+        predictor = RemotePredictor(server, n_retries=options.retries)
         for file in files:
             try:
                 with file.opened() as opened:
-                    wav, seconds = wav_file(opened)
-                outputs = ask_patiently(functools.partial(server.ask, wav), n_retries=options.retries)
-                prediction = answered_prediction(outputs, seconds=seconds)
+                    prediction = predictor.predict(opened)
             except (UnusableAudioError, ServingError, OSError) as error:
                 status = 1
                 writer.fail(file.name, reason_of(error))

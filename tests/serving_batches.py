@@ -1,12 +1,15 @@
 """Batching as TensorFlow Serving does it: `batching/batching_session.cc` and `batching_util.cc`, their rules and their words."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import grpc
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 
 Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
@@ -32,11 +35,37 @@ class Batching:
         max_batch_size: Rows at which a batch is run at once.
         timeout_seconds: After which it is run with what has come.
         pad_variable_length_inputs: Whether requests of other lengths are padded, with each tensor's first element.
+        n_threads: Batches that are run at a time; the next one takes requests meanwhile.
     """
 
     max_batch_size: int
     timeout_seconds: float = 5.0
     pad_variable_length_inputs: bool = False
+    n_threads: int = os.cpu_count() or 1
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads the file as the server does, which refuses what is no field of its message."""
+        values = text_format.Parse(path.read_text(), _parameters_message()())
+        return cls(
+            max_batch_size=values.max_batch_size.value,
+            timeout_seconds=values.batch_timeout_micros.value / 1e6,
+            pad_variable_length_inputs=values.pad_variable_length_inputs,
+        )
+
+
+def _parameters_message() -> Any:
+    """What is used here of BatchingParameters in `servables/tensorflow/session_bundle_config.proto`, which no package carries."""
+    file = descriptor_pb2.FileDescriptorProto(name="batching_parameters.proto", package="tests", syntax="proto3")
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    message = file.message_type.add(name="BatchingParameters")
+    for number, name in enumerate(("max_batch_size", "batch_timeout_micros", "max_enqueued_batches"), start=1):
+        message.field.add(name=name, number=number, label=1, type=11, type_name=".google.protobuf.Int64Value")
+    message.field.add(name="pad_variable_length_inputs", number=7, label=1, type=8)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tests.BatchingParameters"))
 
 
 @dataclass(eq=False)
@@ -59,6 +88,7 @@ class Batcher:
     def __init__(self, options: Batching) -> None:
         self._options = options
         self._lock = threading.Lock()
+        self._threads = threading.Semaphore(options.n_threads)
         self._open: dict[Any, _Batch] = {}
         self.merged: list[int] = []
 
@@ -87,10 +117,11 @@ class Batcher:
                 batch.full.set()
         if first:
             batch.full.wait(self._options.timeout_seconds)
-            with self._lock:
-                if self._open.get(signature) is batch:
-                    del self._open[signature]
-            self._process(run, batch)
+            with self._threads:
+                with self._lock:
+                    if self._open.get(signature) is batch:
+                        del self._open[signature]
+                self._process(run, batch)
         batch.done.wait()
         if batch.error:
             raise batch.error

@@ -52,6 +52,7 @@ class ServingServer:
         resets: For how many REST requests the connection is reset.
         cuts: For how many REST requests the connection is closed after half of the answer.
         pages: For each REST request in turn, the status of an HTML page, as a proxy answers with.
+        rest_seconds: After which a REST request is given up.
         n_requests: How many came, of both kinds.
     """
 
@@ -63,6 +64,7 @@ class ServingServer:
     resets: int = 0
     cuts: int = 0
     pages: list[int] = field(default_factory=list)
+    rest_seconds: float = 30.0
     n_requests: int = 0
 
     def begin(self) -> None:
@@ -156,9 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
             serving.n_requests += 1
             self._send(serving.pages.pop(0), b"<html>not what you think</html>", "text/html")
             return
+        started = time.monotonic()
         try:
             serving.begin()
             answer, status = answer_json(serving.servable, self.command, self.path, body), 200
+            if time.monotonic() - started > serving.rest_seconds:
+                raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         except RefusedError as error:
             answer, status = {"error": str(error)}, _HTTP_STATUS.get(error.status, 500)
         # Strings are written as they are, UTF-8 or not.
@@ -205,7 +210,7 @@ def serving(servable: Servable, *, batching: Batching | None = None, **behaviour
     servable.batcher = Batcher(batching) if batching else None
     rest = _RestServer(server)
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    rpc = grpc.server(ThreadPoolExecutor(8), options=unlimited)
+    rpc = grpc.server(ThreadPoolExecutor(64), options=unlimited)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Service(server), rpc)
     server.rest_url = f"http://127.0.0.1:{rest.server_port}"
     server.grpc_url = f"grpc://127.0.0.1:{rpc.add_insecure_port('127.0.0.1:0')}"

@@ -1,7 +1,6 @@
-"""The parts of the client that need no server: what is sent, when it is sent again, what is loaded."""
+"""The parts of the client that need no server: when it asks again, which options there are, what is loaded."""
 
 import base64
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-import soundfile
 
 from keras_model import client, predict, summary
-from keras_model.client import wav_file
 from keras_model.serving_client.protocol import (
     Address,
     ServingError,
@@ -22,47 +19,8 @@ from keras_model.serving_client.protocol import (
     UnusableServerError,
     ask_patiently,
 )
-from tests.conftest import REPOSITORY, synthetic_track
-from tfrecords.audio import UnusableAudioError, as_file
+from tests.conftest import REPOSITORY
 from tfrecords.errors import UsageError
-
-
-def written(samples: np.ndarray, rate: int, kind: str, subtype: str) -> io.BytesIO:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
-    return file
-
-
-@pytest.mark.parametrize(
-    ("kind", "subtype", "sent"),
-    [
-        ("FLAC", "PCM_16", "PCM_16"),
-        ("AIFF", "PCM_24", "FLOAT"),
-        ("OGG", "VORBIS", "FLOAT"),
-        ("WAV", "PCM_16", "PCM_16"),
-        ("WAV", "ULAW", "FLOAT"),
-        ("WAV", "IMA_ADPCM", "FLOAT"),
-    ],
-)
-def test_every_format_is_sent_as_wav_of_the_same_samples(kind: str, subtype: str, sent: str) -> None:
-    samples = np.stack([synthetic_track("noise", number, seconds=1.3) for number in (1, 2)], axis=1)
-    file = written(samples, 44100, kind, subtype)
-    with as_file(file.getvalue()) as opened:
-        data, seconds = wav_file(opened)
-    info = soundfile.info(io.BytesIO(data))
-    assert (info.format, info.subtype, info.samplerate, info.channels) == ("WAV", sent, 44100, 2)
-    file.seek(0)
-    decoded = soundfile.read(file, dtype="float32")[0]
-    np.testing.assert_array_equal(soundfile.read(io.BytesIO(data), dtype="float32")[0], decoded)
-    assert seconds == len(decoded) / 44100
-
-
-@pytest.mark.parametrize(
-    ("data", "message"), [(b"not audio at all", "does not decode"), (b"", "the file is empty"), (b"RIFF\0\0\0\0WAVEx", "decode")]
-)
-def test_what_is_no_audio_is_not_sent(data: bytes, message: str) -> None:
-    with as_file(data) as file, pytest.raises(UnusableAudioError, match=message):
-        wav_file(file)
 
 
 def test_pauses_double_and_are_shortened_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +125,7 @@ def test_passwords_are_sent_and_not_shown(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lost)
     address = Address(url="http://u:secret%40@host:1/a@b")
     with pytest.raises(UnusableServerError) as error:
-        client.connect(address).ask(b"")
+        client.connect(address).ask(np.zeros((1, 1), np.float32), np.ones(1, np.int32), 22050)
     assert sent[0].headers["Authorization"] == "Basic " + base64.b64encode(b"u:secret@").decode()
     for text in (str(error.value), address.title):
         assert "http://host:1/a@b" in text

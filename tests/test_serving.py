@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_model.evaluation.votes import vote
 from keras_model.networks.classifiers import load_model
 from keras_model.prediction.model import load_saved_model
+from keras_model.run_folder import FrontEnd
 from keras_model.serving.served_model import ServedModel
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track, tone
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
@@ -50,7 +51,8 @@ def test_shapes_and_types_are_those_documented(signatures: Any) -> None:
     of_log_mel = {"probabilities", "genres", "genre", "genre_index", "error"}
     of_track = {"genre_majority", "genre_majority_index", "votes", "n_chunks", "chunk_probabilities", "chunk_start_seconds"}
     assert outputs["serving_default"] == of_log_mel
-    assert outputs["classify_audio"] == outputs["classify_waveform"] == of_log_mel | of_track
+    assert outputs["classify_audio"] == of_log_mel | of_track
+    assert outputs["classify_waveform"] == of_log_mel | of_track | {"front_end"}
     assert outputs["classify_examples"] == {"classes", "scores"}
 
 
@@ -124,7 +126,7 @@ def test_files_of_another_rate_are_resampled(run: Path, signatures: Any, rate: i
     np.testing.assert_allclose(row["probabilities"], expected.probabilities, atol=0.05)
 
 
-def test_waveforms_get_the_answer_of_files(signatures: Any, tracks: list[np.ndarray]) -> None:
+def test_waveforms_get_the_answer_of_files(run: Path, signatures: Any, tracks: list[np.ndarray]) -> None:
     """Padded to the longest with what must not be looked at."""
     rounded = [np.rint(track * 32767) / 32768 for track in tracks]
     padded = np.full((3, max(map(len, tracks))), np.nan, np.float32)
@@ -136,7 +138,21 @@ def test_waveforms_get_the_answer_of_files(signatures: Any, tracks: list[np.ndar
         sample_rate=tf.constant([SAMPLE_RATE] * 3),
     )
     files = signatures["classify_audio"](audio=tf.constant([wav(track, subtype="FLOAT") for track in rounded]))
-    assert rows(answer) == rows(files)
+    answers = rows(answer)
+    assert [FrontEnd.from_json(answer.pop("front_end")) for answer in answers] == [front_end_of(run)] * 3
+    assert answers == rows(files)
+
+
+def test_a_part_of_a_track_may_be_silent(signatures: Any) -> None:
+    """Whoever sends a track in parts must get the silent ones classified, as `predict` classifies their chunks."""
+    waveform = np.zeros((1, 30000), np.float32)
+    (row,) = rows(
+        signatures["classify_waveform"](
+            waveform=tf.constant(waveform), n_samples=tf.constant([30000]), sample_rate=tf.constant([SAMPLE_RATE])
+        )
+    )
+    assert (row["error"], row["n_chunks"]) == ("", 1)
+    assert row["genre"] in GENRES
 
 
 def test_items_without_an_answer_say_why_and_leave_their_neighbours_alone(signatures: Any, tracks: list[np.ndarray]) -> None:
@@ -176,6 +192,30 @@ def test_waveforms_whose_numbers_do_not_fit_get_an_error(signatures: Any) -> Non
         "has a sample rate of 0 Hz, expected 1000 to 768000",
         "has a sample rate of -5 Hz, expected 1000 to 768000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "sample_rate", "message"),
+    [
+        (600 * 1000 + 1, 1000, "is too long: 601 s, expected 600 at most"),
+        (10_000_000, 1000, "is too long: 10000 s, expected 600 at most"),
+        (2**25 + 1, 96000, "is too long: 33554433 samples, expected 33554432 at most"),
+    ],
+)
+def test_longer_items_than_the_documented_ones_get_an_error(
+    signatures: Any, n_samples: int, sample_rate: int, message: str
+) -> None:
+    """At 1000 Hz, 20 MB would become 900 MB of samples."""
+    header = wav(np.zeros(1), sample_rate).partition(b"data")[0]
+    files = [header + b"data" + (2 * n_samples).to_bytes(4, "little") + bytes(2 * n_samples)]
+    (row,) = rows(signatures["classify_audio"](audio=tf.constant(files)))
+    assert (row["error"], row["genre"]) == (message, "")
+    (row,) = rows(
+        signatures["classify_waveform"](
+            waveform=tf.zeros((1, n_samples)), n_samples=tf.constant([n_samples]), sample_rate=tf.constant([sample_rate])
+        )
+    )
+    assert (row["error"], row["genre"]) == (message, "")
 
 
 def test_an_empty_batch_is_answered(signatures: Any) -> None:

@@ -5,9 +5,10 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, FrontEnd
 from tfrecords.audio import UnusableAudioError, announced_samples, as_file, waveform_blocks
 from tfrecords.audio.formats import AUDIO_SUFFIXES
 from tfrecords.errors import UsageError, quoted
-from tfrecords.log_mel import cut_chunks, log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 
 Outcome = Prediction | UnusableAudioError | OSError
@@ -85,31 +85,8 @@ class Predictor:
         Raises:
             UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged.
         """
-        spec = self.front_end.spec
         with as_file(file) as stream:
-            # Which chunks are spread evenly over a file depends on its length. Its header is believed, until the end turns out to
-            # be elsewhere: then the file is read again.
-            n_samples = (announced_samples(stream, sample_rate=spec.sample_rate) or 0) if n_chunks else 0
-            while True:
-                n_candidates = spec.n_candidate_chunks(n_samples)
-                wanted = chosen_chunks(n_candidates, n_chunks) if n_chunks else None
-                starts, rows = [], []
-                for block in log_mel_blocks(stream, spec=spec, wanted=wanted):
-                    n_samples = block.n_samples
-                    if len(block.starts):
-                        starts.append(block.starts)
-                        rows.append(self.probabilities(block.log_mels))
-                if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates:
-                    break
-        probabilities = np.concatenate(rows)
-        if not np.isfinite(probabilities).all():
-            raise UnusableAudioError("no numbers", "the network gave no numbers")
-        return Prediction(
-            genres=self.front_end.genres,
-            chunk_probabilities=probabilities,
-            chunk_start_seconds=np.concatenate(starts) / spec.sample_rate,
-            seconds=n_samples / spec.sample_rate,
-        )
+            return classify(stream, lambda block: self.probabilities(block.log_mels), front_end=self.front_end, n_chunks=n_chunks)
 
     def probabilities(self, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-mels (n_chunks, n_mels, n_frames) float32 to the softmax of each chunk, (n_chunks, n_genres) float32."""
@@ -137,12 +114,68 @@ class Predictor:
             yield from threads.imap(outcome, files)
 
 
-class LogMelBlock(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LogMelBlock:
     """Neighbouring chunks of a file; there may be none."""
 
-    log_mels: NDArray[np.float32]  # (n_chunks, n_mels, n_frames)
-    starts: NDArray[np.int64]  # (n_chunks,), where they begin in the file, in samples
+    spec: LogMelSpec
+    waveform: NDArray[np.float32]  # (n,), the stretch of the file that they lie in
+    first: int  # where in the file it begins, in samples
+    starts: NDArray[np.int64]  # (n_chunks,), where the chunks begin in the file, in samples
     n_samples: int  # length of the file as far as it is decoded
+
+    @property
+    def log_mels(self) -> NDArray[np.float32]:
+        """(n_chunks, n_mels, n_frames), computed each time."""
+        from tfrecords.log_mel import cut_chunks, log_mel  # SciPy, which a server's clients do without
+
+        if not len(self.starts):
+            return np.empty((0, *self.spec.shape), np.float32)
+        return log_mel(cut_chunks(self.waveform, self.starts - self.first, spec=self.spec), spec=self.spec)
+
+
+def classify(
+    file: BinaryIO,
+    probabilities: Callable[[LogMelBlock], NDArray[np.float32]],
+    *,
+    front_end: FrontEnd,
+    n_chunks: int | None = None,
+) -> Prediction:
+    """Classifies a file by its candidate chunks, or by `n_chunks`, spread evenly; wherever the network is.
+
+    Args:
+        file: Open for reading, with a descriptor.
+        probabilities: The softmax of a block's chunks, (n_chunks, n_genres).
+        front_end: What the network was trained on.
+        n_chunks: None for all.
+
+    Raises:
+        UnusableAudioError: As `Predictor.predict`.
+    """
+    spec = front_end.spec
+    # Which chunks are spread evenly over a file depends on its length. Its header is believed, until the end turns out to be
+    # elsewhere: then the file is read again.
+    n_samples = (announced_samples(file, sample_rate=spec.sample_rate) or 0) if n_chunks else 0
+    while True:
+        n_candidates = spec.n_candidate_chunks(n_samples)
+        wanted = chosen_chunks(n_candidates, n_chunks) if n_chunks else None
+        starts, rows = [], []
+        for block in log_mel_blocks(file, spec=spec, wanted=wanted):
+            n_samples = block.n_samples
+            if len(block.starts):
+                starts.append(block.starts)
+                rows.append(probabilities(block))
+        if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates:
+            break
+    chunk_probabilities = np.concatenate(rows)
+    if not np.isfinite(chunk_probabilities).all():
+        raise UnusableAudioError("no numbers", "the network gave no numbers")
+    return Prediction(
+        genres=front_end.genres,
+        chunk_probabilities=chunk_probabilities,
+        chunk_start_seconds=np.concatenate(starts) / spec.sample_rate,
+        seconds=n_samples / spec.sample_rate,
+    )
 
 
 def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, wanted: NDArray[np.int64] | None = None) -> Iterator[LogMelBlock]:
@@ -165,8 +198,7 @@ def log_mel_blocks(file: BinaryIO, *, spec: LogMelSpec, wanted: NDArray[np.int64
         n_candidates = spec.n_candidate_chunks(n_samples)
         indices = np.arange(n_seen, n_candidates) if wanted is None else wanted[(wanted >= n_seen) & (wanted < n_candidates)]
         starts = indices * spec.chunk_step
-        chunks = cut_chunks(held, starts - held_from, spec=spec) if len(starts) else np.empty((0, spec.chunk_samples), np.float32)
-        yield LogMelBlock(log_mel(chunks, spec=spec), starts, n_samples)
+        yield LogMelBlock(spec=spec, waveform=held, first=held_from, starts=starts, n_samples=n_samples)
         n_seen = n_candidates
         n_done = min(n_seen * spec.chunk_step - held_from, len(held))
         held, held_from = held[n_done:], held_from + n_done

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from keras_model.serving.graph_parts import in_blocks
 from tfrecords.audio import SAMPLE_RATES_HZ
 from tfrecords.log_mel import periodic_hann
 from tfrecords.log_mel_spec import LogMelSpec
@@ -22,7 +23,7 @@ _BETA = 14.7
 # A ratio of rates whose terms multiply to more is replaced by a near one: filters of all its phases would take too much memory.
 # All usual rates stay exact. Of the others, to 22050 Hz, the worst (22039 Hz) is half a per mille off in pitch: 15 ms in 30 s.
 _LARGEST_RATIO = 1_000_000
-# Outputs that are computed at once, about: what is held of them takes 16 bytes a sample.
+# Inputs or outputs, whichever are more, that are held at once, about: they take 16 bytes a sample.
 _BLOCK_SAMPLES = 1_000_000
 
 
@@ -71,21 +72,16 @@ def _resample(waveform: tf.Tensor, sample_rate: tf.Tensor, to_rate: int) -> tf.T
     n_groups = (n_samples + step - 1) // step
     padded = tf.pad(waveform, [[reach, n_groups * step - n_samples + reach]])
     filters = _filters(width, n_group, n_in, n_out, reach, scale)
-    n_block = 1 + _BLOCK_SAMPLES // n_group  # groups at once: a long waveform takes little more memory than itself
-    n_blocks = (n_groups + n_block - 1) // n_block
+    n_block = 1 + _BLOCK_SAMPLES // tf.maximum(n_group, width)  # groups at once
 
-    def add(block: tf.Tensor, blocks: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+    def block_of(block: tf.Tensor) -> tf.Tensor:
         first, last = block * n_block, tf.minimum((block + 1) * n_block, n_groups)
         samples = tf.cast(padded[first * step : last * step + 2 * reach], tf.float64)
         stretches = tf.signal.frame(samples, tf.cast(width, tf.int32), tf.cast(step, tf.int32))  # (groups, width)
-        outputs = tf.cast(tf.linalg.matmul(stretches, filters), tf.float32)  # (groups, n_group)
-        return block + 1, blocks.write(tf.cast(block, tf.int32), tf.reshape(outputs, [-1]))
+        return tf.reshape(tf.cast(tf.linalg.matmul(stretches, filters), tf.float32), [-1])
 
-    blocks = tf.TensorArray(tf.float32, tf.cast(n_blocks, tf.int32), element_shape=(None,), infer_shape=False)
-    start = (tf.constant(0, tf.int64), blocks)
-    _, blocks = tf.while_loop(lambda block, _: block < n_blocks, add, start, parallel_iterations=1)
     length = (n_samples * to_rate + sample_rate - 1) // sample_rate
-    resampled = blocks.concat()[:length]
+    resampled = in_blocks((n_groups + n_block - 1) // n_block, block_of)[:length]
     # An approximated ratio may give a few samples too few.
     return tf.pad(resampled, [[0, length - tf.size(resampled, out_type=tf.int64)]])
 

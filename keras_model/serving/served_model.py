@@ -1,6 +1,8 @@
 """The module that becomes the SavedModel: log-mels, waveforms, WAV files or records in, genres out."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_model.run_folder import FrontEnd
 from keras_model.serving.front_end_graph import log_mel_graph
+from keras_model.serving.graph_parts import first_error, out_of_range, say_if
 from keras_model.serving.track_graph import classify_track
-from keras_model.serving.wav_graph import decode_wav, say_if
+from keras_model.serving.wav_graph import decode_wav
 from tfrecords.schema import LOG_MEL
 
 # TF Serving's Classify API: a method of this name, with one input `inputs` and outputs `classes` and `scores`.
@@ -47,11 +50,13 @@ class ServedModel(tf.Module):
         log_mel = tf.TensorSpec((None, *spec.shape), tf.float32)
         self._network = _shared(lambda log_mel: model(log_mel[..., tf.newaxis], training=False), log_mel)
         self._classify_track = _shared(
-            lambda waveform, sample_rate, error: classify_track(
-                waveform, sample_rate, error, network=self._network, n_genres=n_genres, spec=spec, n_wanted=n_wanted
+            lambda waveform, sample_rate, error, is_part: classify_track(
+                waveform, sample_rate, error, is_part, network=self._network, n_genres=n_genres, spec=spec, n_wanted=n_wanted
             ),
             *(tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.string)),
+            tf.TensorSpec((), tf.bool),
         )
+        self._description = json.dumps(asdict(front_end) | {"chunks": n_wanted})
 
     def save(self, path: Path) -> None:
         """Writes a SavedModel with all signatures; that for TF Serving's Classify API is named as such."""
@@ -88,29 +93,34 @@ class ServedModel(tf.Module):
         )
 
     def classify_waveform(self, waveform: tf.Tensor, n_samples: tf.Tensor, sample_rate: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Waveforms (batch, samples) float32 in ±1, mono, to what `classify_audio` returns.
+        """Waveforms (batch, samples) float32 in ±1, mono, to what `classify_audio` returns; parts of longer tracks, they may be.
 
-        What lies beyond an item's own `n_samples` is not looked at; they and the sample rates, in Hz, are (batch,) int32.
+        What lies beyond an item's own `n_samples` is not looked at; they and the sample rates, in Hz, are (batch,) int32. Beside
+        the rest stands `front_end` (batch,): the text of `front_end.json`, with the number of `chunks` that a track is asked for.
+        Who sends parts of one track learns from it at which rate they are best sent, and how long they must be.
         """
         longest = tf.shape(waveform)[1]
 
         def classify(item: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
             samples, n, rate = item
-            fits = (n >= 0) & (n <= longest)
-            error = say_if(~fits, "n_samples must be 0 to ", longest, ", the length of waveform, got ", n)
-            return self._classify_track(samples[: tf.where(fits, n, 0)], rate, error)
+            error = first_error(
+                say_if((n < 0) | (n > longest), "n_samples must be 0 to ", longest, ", the length of waveform, got ", n),
+                out_of_range(tf.cast(n, tf.int64), tf.cast(rate, tf.int64)),
+            )
+            return self._classify_track(samples[: tf.where(error == "", n, 0)], rate, error, True)
 
-        return self._decisions(classify, (waveform, n_samples, sample_rate))
+        answers = self._decisions(classify, (waveform, n_samples, sample_rate))
+        return answers | {"front_end": tf.fill(tf.shape(n_samples), self._description)}
 
     def classify_audio(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The bytes of WAV files (batch,), of any length, sample rate and number of channels, to decisions, one row a file.
+        """The bytes of WAV files (batch,), within the limits of `graph_parts`, to decisions, one row a file.
 
         Returned is what `classify_log_mel` returns, `genre` by maximum probability and `probabilities` as means over the chunks.
         Beside it: `genre_majority` and `genre_majority_index` (batch,), the decision by majority vote; `votes` (batch, n_genres),
         how many chunks were taken for each genre; `n_chunks` (batch,); `chunk_probabilities` (batch, most chunks of an item,
         n_genres) and `chunk_start_seconds` (batch, most chunks), which are 0 and −1 beyond an item's own chunks.
         """
-        return self._decisions(lambda data: self._classify_track(*decode_wav(data)), audio)
+        return self._decisions(lambda data: self._classify_track(*decode_wav(data), False), audio)
 
     def classify_examples(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Records as the pipeline writes them, serialized tf.train.Examples (batch,), for TF Serving's Classify API.
@@ -149,6 +159,7 @@ class ServedModel(tf.Module):
                 "genre_majority_index": index,
                 "error": tf.TensorSpec((), tf.string),
             },
+            parallel_iterations=1,
         )
         chunks = answers["chunk_probabilities"]
         chunks = chunks.with_flat_values(tf.reshape(chunks.flat_values, (-1, self._n_genres)))  # of no items they have no shape

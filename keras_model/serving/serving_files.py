@@ -16,15 +16,18 @@ _MOUNTED = "/models"
 # What TF Serving's address of a model can hold, but for a number, which would be taken for a version.
 _NAME = re.compile(r"(?!\d+$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
-# The items of a batch are answered together: a track waits for those beside it, so a batch is small. Waveforms of several lengths
-# in one batch are padded, which their `n_samples` tells of.
+# A request of more rows than a batch may have is refused: the log-mels of eight tracks must fit. As many batches are run at once
+# as there are cores; what comes meanwhile waits in a queue, which bounds the memory. Waveforms of several lengths in one batch
+# are padded, which their `n_samples` tells of.
 _BATCHING = """\
-max_batch_size { value: 8 }
+max_batch_size { value: 512 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
 pad_variable_length_inputs: true
 """
 
+# Over REST the server gives up after 30 s by itself, before the client does (--timeout), and the client would try again. gRPC's
+# threads only wait in the queue; it refuses requests that find none.
 _COMPOSE = f"""\
 # docker compose up: gRPC on port 8500, REST on port 8501. New versions and models are found within a minute.
 services:
@@ -35,6 +38,8 @@ services:
       - --model_config_file_poll_wait_seconds=60
       - --enable_batching=true
       - --batching_parameters_file={_MOUNTED}/{BATCHING_FILE}
+      - --rest_api_timeout_in_ms=120000
+      - --grpc_max_threads=64
     ports: ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
     volumes: [".:{_MOUNTED}:ro"]
     restart: unless-stopped

@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from keras_model.prediction.track import SILENCE
 from keras_model.serving.front_end_graph import log_mel_graph, resample_graph
-from keras_model.serving.wav_graph import first_error, say_if
-from tfrecords.audio import LARGEST_SAMPLE, SAMPLE_RATES_HZ
+from keras_model.serving.graph_parts import first_error, in_blocks, say_if
+from tfrecords.audio import LARGEST_SAMPLE
 from tfrecords.log_mel_spec import LogMelSpec
 
-# Chunks that pass through the front end and the network at once: of a long track, nothing but its samples takes more memory.
+# Chunks that pass through the front end and the network at once.
 _BLOCK = 64
 
 
@@ -18,6 +18,7 @@ def classify_track(
     waveform: tf.Tensor,
     sample_rate: tf.Tensor,
     error: tf.Tensor,
+    is_part: tf.Tensor,
     *,
     network: Callable[[tf.Tensor], tf.Tensor],
     n_genres: int,
@@ -30,6 +31,7 @@ def classify_track(
         waveform: (n_samples,) float32 in ±1.
         sample_rate: Scalar int32, in Hz.
         error: Scalar string; not empty where something has been found wrong with the track already.
+        is_part: Scalar bool; part of a track, which may be silent, as a whole track may not.
         network: From log-mels (n, n_mels, n_frames) to probabilities (n, n_genres).
         n_genres: Number of its outputs.
         spec: The front end.
@@ -39,7 +41,12 @@ def classify_track(
         The outputs of signature `classify_audio` for one item, under their names: the chunks have no rows, numbers are zeros and
         indices −1 where there is an error.
     """
-    error = first_error(error, _unusable(waveform, sample_rate))
+    is_loud = tf.reduce_any(tf.abs(waveform) > LARGEST_SAMPLE)
+    error = first_error(
+        error,
+        say_if(~tf.reduce_all(tf.math.is_finite(waveform)), "holds samples that are NaN or infinite"),
+        say_if(is_loud, f"holds samples beyond ±{LARGEST_SAMPLE:.0e}, where ±1 is full scale"),
+    )
     # What is unusable is replaced by nothing at all, so that what follows cannot fail on it.
     waveform = tf.cond(error == "", lambda: waveform, lambda: waveform[:0])
     waveform = resample_graph(waveform, tf.where(error == "", sample_rate, spec.sample_rate), to_rate=spec.sample_rate)
@@ -48,7 +55,7 @@ def classify_track(
     seconds = tf.strings.as_string(tf.cast(n_samples, tf.float64) / spec.sample_rate, precision=2)
     error = first_error(
         error,
-        say_if(tf.reduce_all(tf.abs(waveform) < SILENCE), "is silent: no sample reaches half a step of 16 bits"),
+        say_if(~is_part & tf.reduce_all(tf.abs(waveform) < SILENCE), "is silent: no sample reaches half a step of 16 bits"),
         tf.where(n_candidates > 0, "", tf.strings.join(["too short: ", seconds, f" s, need {spec.min_seconds(1):.2f} s"])),
     )
     n_candidates = tf.where(error == "", n_candidates, 0)
@@ -77,32 +84,15 @@ def classify_track(
     }
 
 
-def _unusable(waveform: tf.Tensor, sample_rate: tf.Tensor) -> tf.Tensor:
-    """The refusals of tfrecords.audio, in its words."""
-    low, high = SAMPLE_RATES_HZ
-    in_range = (low <= sample_rate) & (sample_rate <= high)
-    is_loud = tf.reduce_any(tf.abs(waveform) > LARGEST_SAMPLE)
-    return first_error(
-        say_if(~in_range, "has a sample rate of ", sample_rate, f" Hz, expected {low} to {high}"),
-        say_if(tf.size(waveform) == 0, "holds no samples"),
-        say_if(~tf.reduce_all(tf.math.is_finite(waveform)), "holds samples that are NaN or infinite"),
-        say_if(is_loud, f"holds samples beyond ±{LARGEST_SAMPLE:.0e}, where ±1 is full scale"),
-    )
-
-
 def _classify_chunks(
     waveform: tf.Tensor, starts: tf.Tensor, *, network: Callable[[tf.Tensor], tf.Tensor], n_genres: int, spec: LogMelSpec
 ) -> tf.Tensor:
     """Probabilities (n_chunks, n_genres) of the chunks that begin at `starts` (n_chunks,), block by block."""
-    n_chunks = tf.size(starts)
-    n_blocks = (n_chunks + _BLOCK - 1) // _BLOCK
 
-    def classify(block: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+    def classify(block: tf.Tensor) -> tf.Tensor:
         of_block = starts[block * _BLOCK : (block + 1) * _BLOCK]
         samples = of_block[:, tf.newaxis] + tf.range(spec.chunk_samples, dtype=tf.int64)
-        chunks = tf.gather(waveform, samples)  # (n, chunk_samples)
-        return block + 1, found.write(block, network(log_mel_graph(chunks, spec=spec)))
+        return network(log_mel_graph(tf.gather(waveform, samples), spec=spec))
 
-    found = tf.TensorArray(tf.float32, size=n_blocks, infer_shape=False, element_shape=(None, n_genres))
-    _, found = tf.while_loop(lambda block, _: block < n_blocks, classify, (tf.constant(0), found), parallel_iterations=1)
-    return found.concat()
+    n_blocks = (tf.size(starts, out_type=tf.int64) + _BLOCK - 1) // _BLOCK
+    return in_blocks(n_blocks, classify, row=(n_genres,))

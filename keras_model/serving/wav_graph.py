@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_model.serving.graph_parts import first_error, in_blocks, out_of_range, say_if
 from tfrecords.audio.formats import MAGIC_BYTES
 
 # Where in the file, which bytes, and the format's name.
@@ -17,10 +18,10 @@ _LARGEST_N_CHANNELS = 1024  # as many as libsndfile takes
 # Files have a handful before their samples. Without a limit, a file of nothing but empty chunks would take a minute.
 _LARGEST_N_CHUNKS = 1024
 _UNKNOWN_SIZE = 0xFFFFFFFF
-# Chunks that libsndfile stumbles over where they are shorter.
-_LEAST_BYTES = ((b"fact", 4), (b"smpl", 36), (b"acid", 16))
 # What stands after an extensible format's number: Microsoft's, and that of ambisonic files.
 _GUIDS = tuple(map(bytes.fromhex, ("000000001000800000aa00389b71", "00002107d3118644c8c1ca000000")))
+# Samples of all channels that are decoded at once.
+_BLOCK_SAMPLES = 1 << 20
 
 
 class WavAudio(NamedTuple):
@@ -34,9 +35,9 @@ class WavAudio(NamedTuple):
 def decode_wav(data: tf.Tensor) -> WavAudio:
     """Decodes the bytes of a whole WAV file, a scalar string; none whatever make it raise."""
     with tf.device("CPU:0"):  # a GPU would take longer to start on each of the header's numbers than to read them
-        fmt, samples, size = _find_samples(data)
+        fmt, samples, n_bytes = _find_samples(data)
         tag, n_channels, sample_rate, frame_bytes, bits = (
-            _number(data, fmt + place, n_bytes) for place, n_bytes in ((0, 2), (2, 2), (4, 4), (12, 2), (14, 2))
+            _number(data, fmt + place, n) for place, n in ((0, 2), (2, 2), (4, 4), (12, 2), (14, 2))
         )
         guid = _cut(data, fmt + 26, 14)
         is_known = (guid == _GUIDS[0]) | (guid == _GUIDS[1])
@@ -44,10 +45,11 @@ def decode_wav(data: tf.Tensor) -> WavAudio:
         sample_bytes = (bits + 7) // 8
         is_pcm = (tag == _PCM) & (sample_bytes >= 1) & (sample_bytes <= 4)
         is_float = (tag == _FLOAT) & ((sample_bytes == 4) | (sample_bytes == 8))
+        n_samples = n_bytes // tf.maximum(frame_bytes, 1)
         error = first_error(
             _not_wav(data),
             say_if(fmt < 0, "does not decode: its fmt chunk is missing"),
-            say_if(samples < 0, "does not decode: its data chunk is missing, or another damaged"),
+            say_if(samples < 0, "does not decode: its data chunk is missing"),
             say_if(
                 ~(is_pcm | is_float),
                 *("has ", bits, "-bit samples of WAV format ", tag),
@@ -61,74 +63,56 @@ def decode_wav(data: tf.Tensor) -> WavAudio:
                 frame_bytes != n_channels * sample_bytes,
                 *("does not decode: its header says ", frame_bytes, " bytes a frame, expected ", n_channels * sample_bytes),
             ),
+            out_of_range(n_samples, sample_rate),
         )
-        branch = tf.where(error == "", tf.where(is_float, 4 + sample_bytes // 4, sample_bytes), 0)
-        whole_frames = _cut(data, samples, size - size % tf.maximum(frame_bytes, 1))
-        interleaved = tf.switch_case(
-            tf.cast(branch, tf.int32),
-            [
-                lambda: tf.zeros((0,), tf.float32),
-                lambda: (_raw(whole_frames, tf.uint8) - 128.0) * 2.0**-7,
-                lambda: _raw(whole_frames, tf.int16) * 2.0**-15,
-                lambda: _decode_24_bit(whole_frames),
-                lambda: _raw(whole_frames, tf.int32) * 2.0**-31,
-                lambda: _raw(whole_frames, tf.float32),
-                lambda: _raw(whole_frames, tf.float64),
-            ],
-        )
-        channels = tf.reshape(interleaved, (-1, tf.where(error == "", n_channels, 1)))  # (n_samples, n_channels)
+        n_samples, n_channels, frame_bytes = (tf.where(error == "", value, 1) for value in (n_samples, n_channels, frame_bytes))
+        n_block = _BLOCK_SAMPLES // n_channels
+        kind = tf.cast(tf.where(is_float, 3 + sample_bytes // 4, sample_bytes - 1), tf.int32)
+
+        def decode(block: tf.Tensor) -> tf.Tensor:
+            n_frames = tf.minimum(n_block, n_samples - block * n_block)
+            part = _cut(data, samples + block * n_block * frame_bytes, n_frames * frame_bytes)
+            interleaved = tf.switch_case(
+                kind,
+                [
+                    lambda: (_raw(part, tf.uint8) - 128.0) * 2.0**-7,
+                    lambda: _raw(part, tf.int16) * 2.0**-15,
+                    lambda: _decode_24_bit(part),
+                    lambda: _raw(part, tf.int32) * 2.0**-31,
+                    lambda: _raw(part, tf.float32),
+                    lambda: _raw(part, tf.float64),
+                ],
+            )
+            return tf.reduce_mean(tf.reshape(interleaved, (-1, n_channels)), axis=1)
+
+        n_blocks = tf.where(error == "", (n_samples + n_block - 1) // n_block, 0)
         rate = tf.cast(tf.minimum(sample_rate, tf.int32.max), tf.int32)
-        return WavAudio(tf.reduce_mean(channels, axis=1), rate, error)
-
-
-def say_if(condition: tf.Tensor, *parts: Any) -> tf.Tensor:
-    """A message of texts and numbers where a condition, a scalar bool, is true; empty elsewhere."""
-    message = tf.strings.join([part if isinstance(part, str) else tf.strings.as_string(part) for part in parts])
-    return tf.where(condition, message, "")
-
-
-def first_error(*errors: tf.Tensor) -> tf.Tensor:
-    """The first of some scalar strings that is not empty."""
-    first, *others = errors
-    for error in others:
-        first = tf.where(first == "", error, first)
-    return first
+        return WavAudio(in_blocks(n_blocks, decode), rate, error)
 
 
 def _find_samples(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Where the bodies of the fmt and the data chunk begin, −1 for one that is missing, and how many bytes the samples have.
-
-    A file that libsndfile would refuse, or read other samples of, has no data chunk here.
-    """
+    """Where the bodies of the fmt and the data chunk begin, −1 for one that is missing, and how many bytes the samples have."""
     length = tf.cast(tf.strings.length(data), tf.int64)
     is_riff = _cut(data, 0, 4) == b"RIFF"
 
-    def step(position: tf.Tensor, fmt: tf.Tensor, samples: tf.Tensor, ds64: tf.Tensor, bad: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(position: tf.Tensor, fmt: tf.Tensor, samples: tf.Tensor, ds64: tf.Tensor) -> tuple[tf.Tensor, ...]:
         name, body, size = _cut(data, position, 4), position + 8, _number(data, position + 4, 4)
         names = ((b"fmt ", fmt), (b"data", samples), (b"ds64", ds64))
-        found = [tf.where((name == wanted) & (before < 0) & (samples < 0), body, before) for wanted, before in names]
-        is_named = tf.strings.regex_full_match(name, "[ -~]{4}") & ~tf.strings.regex_full_match(name, "TAG.")
-        is_second = (name == b"data") & (samples >= 0), (name == b"fmt ") & (fmt >= 0) & (samples < 0)
-        is_short = [(name == wanted) & (size < least) for wanted, least in _LEAST_BYTES]
-        is_odd = (name == b"PEAK") & (size != 8 + 8 * _number(data, fmt + 2, 2)), tf.strings.regex_full_match(name, "RIF[FX]")
-        bad |= tf.reduce_any([*is_second, *is_short, *is_odd, (samples < 0) & ~is_named])
+        found = [tf.where((name == wanted) & (before < 0), body, before) for wanted, before in names]
+        is_named = tf.strings.regex_full_match(name, "[ -~]{4}")
         # An odd chunk has a byte of padding; in RF64 libsndfile does without.
-        return tf.where(is_named, body + size + tf.where(is_riff, size % 2, 0), length), *found, bad
+        return tf.where(is_named, body + size + tf.where(is_riff, size % 2, 0), length), *found
 
-    _, fmt, samples, ds64, bad = tf.while_loop(
-        lambda position, fmt, samples, ds64, bad: (position + 8 <= length) & ~bad,
+    _, fmt, samples, ds64 = tf.while_loop(
+        lambda position, fmt, samples, ds64: (position + 8 <= length) & (samples < 0),
         step,
-        (*(tf.constant(value, tf.int64) for value in (12, -1, -1, -1)), tf.constant(False)),
+        tuple(tf.constant(value, tf.int64) for value in (12, -1, -1, -1)),
         maximum_iterations=_LARGEST_N_CHUNKS,
     )
-    whole, size = _number(data, 4, 4), _number(data, samples - 4, 4)
-    size = tf.where(is_riff | (ds64 < 0), size, _number(data, ds64 + 8, 8))
-    # A program that writes to a pipe, or was killed, leaves the size at its largest, or 0 in a whole of 8.
-    is_open = (size == _UNKNOWN_SIZE) | ((size == 0) & (whole == 8))
-    has_table = (ds64 >= 0) & (_number(data, ds64 + 24, 4) != 0)
-    bad |= ~is_riff & (has_table | (size == _UNKNOWN_SIZE) | (size < 0))
+    size = tf.where(is_riff | (ds64 < 0), _number(data, samples - 4, 4), _number(data, ds64 + 8, 8))
     available = tf.maximum(length - samples, 0)
-    return fmt, tf.where(bad, tf.constant(-1, tf.int64), samples), tf.where(is_open, available, tf.minimum(size, available))
+    # A program that writes to a pipe leaves the size at its largest.
+    return fmt, samples, tf.where((size == _UNKNOWN_SIZE) | (size < 0), available, tf.minimum(size, available))
 
 
 def _not_wav(data: tf.Tensor) -> tf.Tensor:

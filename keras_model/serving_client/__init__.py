@@ -1,1 +1,1 @@
-"""The client's two ways to a served model, REST and gRPC, and what they share."""
+"""Files to genres from a served model, and the two ways to it, REST and gRPC."""

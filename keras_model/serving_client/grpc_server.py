@@ -4,7 +4,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from keras_model.serving_client.protocol import (
@@ -36,7 +38,7 @@ _NOBODY_THERE = ("failed to connect", "DNS resolution failed", "errors resolving
 
 
 class GrpcServer:
-    """A model at an address, one file per request: what is wrong with one file then concerns no other."""
+    """A model at an address."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -45,17 +47,19 @@ class GrpcServer:
         self._channel = grpc.insecure_channel(f"{host}:{parts.port or _DEFAULT_PORT}", options=_OPTIONS)
         self._service = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def ask(self, wav: bytes) -> Outputs:
+    def ask(self, waveforms: NDArray[np.float32], n_samples: NDArray[np.int32], sample_rate: int) -> Outputs:
         """As of `RestServer`; strings are bytes."""
         address = self._address
         # All outputs are asked for: a server that batches does so by signature, and would run a request for some of them alone.
-        request = predict_pb2.PredictRequest(inputs={"audio": tf.make_tensor_proto([wav])})
+        rates = np.full(len(waveforms), sample_rate, np.int32)
+        inputs = {"waveform": waveforms, "n_samples": n_samples, "sample_rate": rates}
+        request = predict_pb2.PredictRequest(inputs={name: tf.make_tensor_proto(value) for name, value in inputs.items()})
         request.model_spec.name, request.model_spec.signature_name = address.model, SIGNATURE
         if address.version is not None:
             request.model_spec.version.value = address.version
         try:
             response = self._service.Predict(request, timeout=address.timeout_seconds)
-            return {name: tf.make_ndarray(value)[0] for name, value in response.outputs.items()}
+            return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
         except grpc.RpcError as error:
             raise self._error(error.code(), error.details() or "") from error
         except (ValueError, TypeError, IndexError) as error:

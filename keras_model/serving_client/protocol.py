@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.prediction.track import Prediction
 from tfrecords.errors import UsageError, printable, quoted
 
-SIGNATURE = "classify_audio"
+SIGNATURE = "classify_waveform"
 # A host that is not there says nothing at all; one that is there takes a connection at once, however long it then works.
 CONNECT_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.5
@@ -47,7 +46,7 @@ class Address:
     url: str  # http(s)://host[:port][/path], TensorFlow Serving's REST, or grpc://host[:port]
     model: str = "genres"
     version: int | None = None  # the server's newest
-    timeout_seconds: float = 60.0  # for one attempt; over REST, for the server to say nothing
+    timeout_seconds: float = 60.0  # for one attempt at half a minute of audio; over REST, for the server to say nothing
 
     def __post_init__(self) -> None:
         try:
@@ -102,29 +101,37 @@ def ask_patiently(ask: Callable[[], Outputs], *, n_retries: int) -> Outputs:
         time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 (many clients must not come back at the same moment)
 
 
-def answered_prediction(outputs: Mapping[str, NDArray[Any]], *, seconds: float) -> Prediction:
-    """The prediction of a file of so many seconds, decided from its chunks as everywhere else.
-
-    Where the server answered for several files at once, the outputs are filled up beyond the file's own chunks.
+def answered_probabilities(outputs: Mapping[str, NDArray[Any]], *, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The softmax of the chunks of all items, of shape (n_chunks, n_genres); what fills an item's outputs up is left out.
 
     Raises:
-        ServingError: If the model could not classify the file; in its words.
+        ServingError: If the model could not classify an item; in its words.
         UnusableServerError: If these are not the outputs of a model that train.py exported.
     """
     try:
-        if reason := _text(outputs["error"]):
+        if reason := next(filter(None, map(_text, outputs["error"])), ""):
             raise ServingError(one_line(reason))
-        n_chunks = int(outputs["n_chunks"])
-        return Prediction(
-            genres=[printable(_text(genre)) for genre in outputs["genres"]],
-            chunk_probabilities=outputs["chunk_probabilities"][:n_chunks].astype(np.float32),
-            chunk_start_seconds=outputs["chunk_start_seconds"][:n_chunks].astype(np.float64),
-            seconds=seconds,
-        )
+        items = zip(outputs["chunk_probabilities"], outputs["n_chunks"].tolist(), strict=True)
+        probabilities = np.concatenate([item[: int(n)] for item, n in items]).astype(np.float32)
+        if probabilities.shape != shape:
+            raise ValueError(f"chunk_probabilities must have the shape (n_chunks, n_genres) = {shape}, got {probabilities.shape}")
+        return probabilities
     except KeyError as error:
         raise UnusableServerError(f"the model's {SIGNATURE} has no output {error}: not exported by this version") from error
     except (IndexError, TypeError, ValueError) as error:
         raise UnusableServerError(f"the model's {SIGNATURE} answers something else than train.py exports: {error}") from error
+
+
+def answered_text(outputs: Mapping[str, NDArray[Any]], name: str) -> str:
+    """An output of the first item that is a string.
+
+    Raises:
+        UnusableServerError: If there is none.
+    """
+    try:
+        return _text(outputs[name][0])
+    except (KeyError, IndexError, TypeError) as error:
+        raise UnusableServerError(f"the model's {SIGNATURE} has no output {name}: not exported by this version") from error
 
 
 def refusal(address: Address, message: str, *, unknown_model: bool) -> Exception:

@@ -1,14 +1,15 @@
 """A served model over HTTP: TensorFlow Serving's REST interface."""
 
-import base64
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import BadStatusLine, RemoteDisconnected
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import requests
+from numpy.typing import NDArray
 from requests.utils import get_auth_from_url
 from urllib3.exceptions import NewConnectionError
 
@@ -32,7 +33,7 @@ _OF_ONE_FILE = (400, 413, *range(500, 600))
 
 
 class RestServer:
-    """A model at an address, one file per request: what is wrong with one file then concerns no other."""
+    """A model at an address."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -44,20 +45,25 @@ class RestServer:
         if any(user_and_password := get_auth_from_url(address.url)):
             self._session.auth = user_and_password
 
-    def ask(self, wav: bytes) -> Outputs:
-        """The outputs of signature `classify_audio` for a WAV file, sent once, without the batch's dimension.
+    def ask(self, waveforms: NDArray[np.float32], n_samples: NDArray[np.int32], sample_rate: int) -> Outputs:
+        """The outputs of signature `classify_waveform`, asked for once, for waveforms (n, samples) in ±1.
+
+        Args:
+            waveforms: One an item, filled up.
+            n_samples: Their own lengths, (n,).
+            sample_rate: Of all, in Hz.
 
         Raises:
             TransientError: If another attempt may fare better.
             ServingError: If it would not.
             UnusableServerError: If no file would fare better.
         """
-        response = self._post({"audio": {"b64": base64.b64encode(wav).decode("ascii")}})
+        rates = [sample_rate] * len(waveforms)
+        response = self._post({"waveform": waveforms.tolist(), "n_samples": n_samples.tolist(), "sample_rate": rates})
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
         try:
-            (prediction,) = response.json()["predictions"]
-            return {name: np.array(value) for name, value in prediction.items()}
+            return {name: np.array(value) for name, value in response.json()["outputs"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._no_serving(response) from error
 
@@ -65,12 +71,12 @@ class RestServer:
         """Ends the connections."""
         self._session.close()
 
-    def _post(self, instance: dict[str, dict[str, str]]) -> requests.Response:
+    def _post(self, inputs: dict[str, list[Any]]) -> requests.Response:
         seconds = self._address.timeout_seconds
         try:
             return self._session.post(
                 self._url,
-                json={"signature_name": SIGNATURE, "instances": [instance]},
+                json={"signature_name": SIGNATURE, "inputs": inputs},
                 timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,  # to another place a redirected POST would go as a GET
             )
