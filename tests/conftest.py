@@ -93,6 +93,20 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def heard(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of what the tagger hears."""
+
+    def make(folder: Path) -> None:
+        build_dataset(
+            BuildOptions(
+                input=str(corpus), output=str(folder), chunks_per_track=2, test_fraction=0.34, preset="musicnn", workers=1
+            )
+        )
+
+    return made_once("heard", make, tmp_path_factory)
+
+
 @pytest.fixture
 def wheel() -> Path:
     """The wheel of the pre-trained network; skips where it is not there."""

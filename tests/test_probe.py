@@ -10,8 +10,6 @@ import pytest
 import tensorflow as tf
 
 import train
-from beam_pipeline.options import BuildOptions
-from beam_pipeline.run import build_dataset
 from keras_model import evaluate, export, predict
 from keras_model.data.features import features_of
 from keras_model.data.train_and_test import load_train_and_test
@@ -19,22 +17,7 @@ from keras_model.networks.classifiers import load_model
 from keras_model.networks.probe import tagger_features
 from keras_model.options import TrainOptions
 from keras_model.prediction.model import find_saved_model, load_saved_model
-from tests.conftest import made_once
 from tests.tiny_dataset import TinyDataset
-
-
-@pytest.fixture(scope="module")
-def heard(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset of what the tagger hears."""
-
-    def make(folder: Path) -> None:
-        build_dataset(
-            BuildOptions(
-                input=str(corpus), output=str(folder), chunks_per_track=2, test_fraction=0.34, preset="musicnn", workers=1
-            )
-        )
-
-    return made_once("heard", make, tmp_path_factory)
 
 
 @pytest.mark.usefixtures("wheel")

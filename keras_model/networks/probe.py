@@ -56,8 +56,11 @@ def with_tagger(trained: keras.Model, shape: Size, *, name: str = "probe", train
         trainable: Whether the tagger's kernels can be trained; its batch normalisation stays as it is.
     """
     features = tagger_features(shape)
-    for layer in features.layers[-1].layers:
-        layer.trainable = trainable and not isinstance(layer, keras.layers.BatchNormalization)
+    if trainable:
+        tagger = features.layers[-1]
+        tagger.trainable = True
+        for layer in tagger.layers:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     x = keras.layers.Reshape(trained.input_shape[1:], name="bands")(features.output)
     for layer in trained.layers[1:]:  # after its input
         x = layer(x)
