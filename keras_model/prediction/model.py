@@ -251,16 +251,16 @@ def find_model_and_files(paths: Sequence[str]) -> tuple[Path | None, list[AudioF
         UsageError: If the first is a folder of neither, no file is named, or the files' names cannot be read.
     """
     first = paths[0]
-    is_song = first == "-" or os.path.isfile(first) or Path(first).suffix.lower() in AUDIO_SUFFIXES
-    if not first or (is_song and not os.path.isdir(first)):
+    is_folder = os.path.isdir(first)
+    is_song = os.path.exists(first) or first in ("", "-") or Path(first).suffix.lower() in AUDIO_SUFFIXES or len(paths) == 1
+    if not is_folder and is_song:
         return None, find_audio_files(paths)
     try:
         model = find_saved_model(Path(first))
     except UsageError:
-        files = find_audio_files(paths)
-        if files[0].problem:
+        if not is_folder or find_audio_files([first])[0].problem:
             raise
-        return None, files
+        return None, find_audio_files(paths)
     if len(paths) == 1:
         raise UsageError(f"no audio file is named for the model in {first}")
     return model, find_audio_files(paths[1:])

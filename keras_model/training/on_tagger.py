@@ -18,7 +18,7 @@ from keras_model.pretrained.musicnn import LOGITS, TAGS
 from keras_model.training.fit import build_model, fit
 
 # The training, of seconds, of what a fine-tuned network begins as.
-_PROBE: dict[str, Any] = {"model": "probe", "epochs": 100, "learning_rate": 3e-4, "learning_rate_warmup": 0}
+_PROBE: dict[str, Any] = {"model": "probe", "epochs": 50, "learning_rate": 3e-4, "learning_rate_warmup": 0}
 
 
 class Preparation(NamedTuple):
