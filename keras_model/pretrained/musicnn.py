@@ -38,6 +38,8 @@ _LOG_SHIFT = 4.0  # of their logarithm over that of preset `musicnn`
 # The convolutions over the log-mel, by what they look for, and those over their output, in the order of the checkpoints.
 _FRONT_END = ("timbre", "timbre_wide", "rhythm_long", "rhythm", "rhythm_short")
 _MIDDLE = ("first", "second", "third")
+# Of these, those whose frames are stacked as channels first: on CPUs, the gradient by one channel is three times as slow.
+_STACKED = ("timbre", "timbre_wide")
 # For an input of at most 1, a filter's output moves by less than this once the weight decay has extinguished it.
 _LEAST_SWING = 1e-5
 
@@ -91,8 +93,12 @@ def load_tagger(name: str = "MSD_musicnn") -> keras.Model:
 
 def _convolved(x: Any, weights: Mapping[str, list[Any]], *, name: str) -> Any:
     """A convolution with ReLU and batch normalisation, over time padded with zeros to as many frames."""
-    n_bands, n_frames, _, n_filters = weights[f"{name}_convolution"][0].shape
-    x = keras.layers.ZeroPadding2D(((0, 0), ((n_frames - 1) // 2, n_frames // 2)), name=f"{name}_padding")(x)
+    n_bands, n_frames, n_channels, n_filters = weights[f"{name}_convolution"][0].shape
+    n_padded = n_channels if name in _STACKED else n_frames
+    x = keras.layers.ZeroPadding2D(((0, 0), ((n_padded - 1) // 2, n_padded // 2)), name=f"{name}_padding")(x)
+    if name in _STACKED:
+        shifted = [x[:, :, frame : frame + 1 - n_channels or None] for frame in range(n_channels)]
+        x = keras.layers.Concatenate(name=f"{name}_stacked")(shifted)
     x = keras.layers.Conv2D(n_filters, (n_bands, n_frames), activation="relu", name=f"{name}_convolution")(x)
     return _normalized(x, name=name)
 
@@ -124,7 +130,8 @@ def _weights(checkpoint: Weights) -> dict[str, list[Any]]:
         is_live = np.abs(kernel).sum(axis=(0, 1, 2)) * np.abs(normal[0]) / np.sqrt(normal[3] + _EPSILON) > _LEAST_SWING
         are_live.append(is_live)
         constants.append(_normal(np.maximum(bias, 0), normal)[~is_live])
-        weights[f"{name}_convolution"] = [kernel.transpose(1, 0, 2, 3)[..., is_live], bias[is_live]]
+        axes = (1, 2, 0, 3) if name in _STACKED else (1, 0, 2, 3)
+        weights[f"{name}_convolution"] = [kernel.transpose(axes)[..., is_live], bias[is_live]]
         weights[f"{name}_batchnorm"] = [values[is_live] for values in normal]
     live, constant = np.concatenate(are_live), np.concatenate(constants)
     for number, name in enumerate(_MIDDLE, len(_FRONT_END)):
