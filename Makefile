@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: test-stores help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-demo lock clean
+.PHONY: test-stores help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-robustness bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -65,6 +65,11 @@ bench-predict: $(READY)  ## Measure prediction: a track beside plain scripts, 20
 
 bench-serving: $(READY)  ## Measure serving: twenty clients for ten minutes, a file of two hours (a quarter of an hour)
 	$(RUN) -m benchmarks.serving
+
+# AUDIO is the folder of the genres, TRAINED the runs' folders, which are asked about the tracks that they were tested on.
+AUDIO = $(error make bench-robustness needs AUDIO=DIR and TRAINED="RUN…")
+bench-robustness: $(READY)  ## Measure which decisions of TRAINED=RUNS change when a track is softer, louder, MP3, AAC (needs ffmpeg)
+	$(RUN) -m benchmarks.robustness "$(AUDIO)" $(TRAINED)
 
 bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
 	$(RUN) -m benchmarks.demo_difficulty

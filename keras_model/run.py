@@ -119,6 +119,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     # Heavy: `check_data` comes before TensorFlow is loaded.
     from keras_model.data.train_and_test import load_train_and_test
     from keras_model.evaluation.baseline import band_statistics_baseline
+    from keras_model.evaluation.level import level_changes
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.epoch_log import HistoryFile
     from keras_model.training.fit import check_prolongation, device_names, fit
@@ -135,6 +136,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     print(f"Devices  {', '.join(device_names())}", flush=True)
     data = load_train_and_test(options, manifest)
     baseline = band_statistics_baseline(data.train, data.test, n_frames=manifest.spec.n_kept_frames)
+    log_mels = data.test
     data, build, whole = prepare(options, data, manifest.genres)
     history = HistoryFile(options.output / HISTORY_FILE, batch_size=options.batch_size, n_records=data.train.n_records)
     trained = fit(
@@ -155,7 +157,8 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         if trained.interrupted:
             print(f"\nInterrupted: saving what epoch {len(trained.epochs)} ended with.", flush=True)
             history.keep(len(trained.epochs))
-        _write(record, manifest, data, trained, {"baseline": baseline, "steps": history.steps})
+        level = level_changes(trained.model, log_mels, trained.evaluation, spec=manifest.spec)
+        _write(record, manifest, data, trained, {"baseline": baseline, "level": level, "steps": history.steps})
     if trained.interrupted:
         print(f"Go on       {python_command('train.py', '--resume', options.output)}")
     return trained.interrupted

@@ -75,6 +75,7 @@ def metrics_of(tiny: TinyDataset, *, guess: Guess, seed: int = 0, n_epochs: int 
         "options": {"data": "data", "output": f"runs/{seed}", "seed": seed, "epochs": n_epochs, "batchnorm": False}
         | {name: value for name, value in changes.items() if name not in ("model", "split_scheme")},
         "baseline": {"accuracy": 2 / 3, "interval": (0.3, 0.9), "n_tracks": 12, "n_train_tracks": 12, "n_train_records": 108},
+        "level": {"-12": {"maximum": 0.25, "changed": 0.5}, "6": {"maximum": 0.75, "changed": 0.125}},
         "model": {"name": changes.get("model", "shallow"), "parameters": 2_060_642, "pretrained": False},
         "dataset": {
             "fingerprint": manifest.fingerprint,

@@ -36,6 +36,7 @@ def test_a_run_of_the_probe_is_saved_served_and_predicts(
     assert metrics["model"] == {"name": "probe", "parameters": model.count_params(), "pretrained": True}
     assert metrics["baseline"]["accuracy"] == 1.0, "of log-mels, and not of the features that stand in their place"
     assert "Note        Its pre-trained part may have heard GTZAN's recordings" in capsys.readouterr().out
+    assert [values["changed"] for values in metrics["level"].values()] == [0.0, 0.0]
     # The tagger in it is as it was.
     values = np.random.default_rng(0).uniform(-4, 2, (3, 96, 126, 1)).astype(np.float32)
     features = tagger_features((96, 126))

@@ -1,6 +1,6 @@
 """The accuracies of a network on a split: raw, maximum probability, majority vote."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +13,7 @@ from keras_model.evaluation.votes import TrackVotes, vote
 
 if TYPE_CHECKING:  # reports need neither
     import keras
+    import tensorflow as tf
 
     from keras_model.data.split_data import SplitData
 
@@ -41,11 +42,28 @@ class Evaluation:
     places: NDArray[np.integer]
 
     @classmethod
-    def of(cls, model: "keras.Model", split: "SplitData", genres: tuple[str, ...]) -> Self:
-        """Runs a network over a split, on all devices that it was made for, and compares its probabilities with the truth."""
+    def of(
+        cls,
+        model: "keras.Model",
+        split: "SplitData",
+        genres: tuple[str, ...],
+        *,
+        change: Callable[["tf.Tensor"], "tf.Tensor"] | None = None,
+    ) -> Self:
+        """Runs a network over a split, on all devices that it was made for, and compares its probabilities with the truth.
+
+        Args:
+            model: From log-mels (batch, n_mels, n_frames, 1) to probabilities.
+            split: What it is tested on.
+            genres: In the order of the labels.
+            change: What is done to each batch of log-mels first; None for nothing.
+        """
+        batches = split.ordered_batches(batch_size=_BATCH_SIZE)
+        if change is not None:
+            batches = batches.map(change)
         return cls(
             genres=genres,
-            probabilities=np.asarray(model.predict(split.ordered_batches(batch_size=_BATCH_SIZE), verbose=0)),
+            probabilities=np.asarray(model.predict(batches, verbose=0)),
             labels=split.labels,
             track_ids=split.track_ids,
             chunk_indices=split.chunk_indices,
