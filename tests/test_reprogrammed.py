@@ -36,9 +36,12 @@ def test_each_tag_goes_to_the_genre_whose_tracks_activate_it_most() -> None:
     mapping = TagMapping.of(logits, labels=labels, track_ids=track_ids, n_genres=3)
     np.testing.assert_array_equal(mapping.genre_of_tag, [0, 1, 2, 2])
     np.testing.assert_allclose(mapping.mean, [2.5, 1.25, 1.25, (1.5 + 3 + 0 + 4) / 4])
-    kernel = mapping.kernel(3)
-    np.testing.assert_array_equal((kernel > 0).sum(axis=0), [1, 1, 2])
-    assert kernel.sum(axis=0) == pytest.approx(kernel[0, 0]), "each genre has the mean of its tags"
+    np.testing.assert_array_equal(mapping.kernel != 0, mapping.genre_of_tag[:, np.newaxis] == np.arange(3))
+    assert mapping.kernel[2, 2] > mapping.kernel[3, 2] > 0, "tag 2 is of genre 2 alone, tag 3 of genre 0 nearly as much"
+    of_tracks = np.stack([logits[:2].mean(axis=0), logits[2], logits[3:5].mean(axis=0), logits[5]])
+    scores = (of_tracks - mapping.mean) / mapping.std @ mapping.kernel + mapping.bias
+    np.testing.assert_allclose(scores.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(scores.std(axis=0), 2.5, rtol=1e-5)
 
 
 @given(
@@ -51,7 +54,8 @@ def test_every_genre_has_a_tag(logits: list[list[float]], n_genres: int) -> None
         np.array(logits, np.float32), labels=labels, track_ids=[f"t{row}" for row in range(len(logits))], n_genres=n_genres
     )
     assert set(mapping.genre_of_tag.tolist()) == set(range(n_genres))
-    assert np.isfinite(mapping.kernel(n_genres)).all()
+    assert np.isfinite(mapping.kernel).all()
+    assert np.isfinite(mapping.bias).all()
 
 
 @pytest.mark.usefixtures("wheel")
@@ -65,13 +69,15 @@ def test_it_begins_with_what_the_mapping_gives(way: str, n_trained: int, tmp_pat
         genre_of_tag=np.arange(N_TAGS) % 3,
         mean=rng.normal(size=N_TAGS).astype(np.float32),
         std=rng.uniform(0.5, 2, N_TAGS).astype(np.float32),
+        kernel=rng.normal(scale=0.01, size=(N_TAGS, 3)).astype(np.float32),
+        bias=rng.normal(size=3).astype(np.float32),
     )
     model = reprogrammed(SHAPE, mapping=mapping, n_genres=3, reprogramming=way, settings=network_settings("reprogrammed"))
     assert sum(weight.shape.num_elements() for weight in model.trainable_weights) == n_trained
     inputs, leveled = tagger_input(SHAPE)
     logits = keras.Model(inputs, tagger_up_to(LOGITS)(leveled))(log_mels).numpy()
     standardized = (logits - mapping.mean) / mapping.std
-    exponentials = np.exp(standardized @ mapping.kernel(3))
+    exponentials = np.exp(standardized @ mapping.kernel + mapping.bias)
     expected = exponentials / exponentials.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model(log_mels), expected, atol=1e-4)
     assert np.ptp(expected, axis=0).max() > 0.01, "the three inputs are told apart"

@@ -24,7 +24,8 @@ from keras_model.pretrained.musicnn import LOGITS
 _SILENCE = -4.0  # the log-mel of nothing: the transformations count from there, as the tagger's own logarithm does
 _TRANSFORMATION = ("transformed_bands", "first_convolution", "second_convolution")
 _N_FRAMES = 3  # of a convolution
-_SHARPNESS = 3.0  # of the softmax over means of standardised logits
+_SHARPNESS = 2.5  # of the softmax over standardised scores: of the least cross-entropy before anything is trained
+_LEAST = 1e-6  # of a deviation, and of a weight
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,11 +36,15 @@ class TagMapping:
         genre_of_tag: (n_tags,) int.
         mean: Of each tag's logit over the train tracks, (n_tags,).
         std: Its standard deviation, (n_tags,).
+        kernel: From standardised logits to the scores of the genres, (n_tags, n_genres), 0 but for each tag's own genre.
+        bias: Of the scores, (n_genres,).
     """
 
     genre_of_tag: NDArray[np.int64]
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
     @classmethod
     def of(cls, logits: NDArray[np.float32], *, labels: NDArray[np.int64], track_ids: Sequence[str], n_genres: int) -> Self:
@@ -47,6 +52,9 @@ class TagMapping:
 
         Activation is the mean over a genre's tracks of a track's mean logit, standardised over all tracks. A genre that is no
         tag's first takes the one that it activates most among those of genres that keep another.
+
+        The score of a genre sums its tags' standardised logits, each weighted by how much more its genre activates it than the
+        next one does; brought to mean 0 and one deviation over the train tracks, so that no genre is favoured for its tags.
 
         Args:
             logits: Of the tags for each train record, (n_records, n_tags).
@@ -57,21 +65,30 @@ class TagMapping:
         tracks, first, of_record = np.unique(np.asarray(track_ids), return_index=True, return_inverse=True)
         sums = np.zeros((len(tracks), logits.shape[1]))
         np.add.at(sums, of_record, logits)
-        means = sums / np.bincount(of_record)[:, np.newaxis]
-        mean, std = means.mean(axis=0), np.maximum(means.std(axis=0), np.finfo(np.float32).eps)
-        standardized, genres = (means - mean) / std, labels[first]
+        standardized, mean, std = _standardized(sums / np.bincount(of_record)[:, np.newaxis])
+        genres = labels[first]
         activation = np.stack([standardized[genres == genre].mean(axis=0) for genre in range(n_genres)])  # (n_genres, n_tags)
         genre_of_tag = activation.argmax(axis=0)
         for genre in range(n_genres):
             n_tags = np.bincount(genre_of_tag, minlength=n_genres)
             if not n_tags[genre]:
                 genre_of_tag[np.where(n_tags[genre_of_tag] > 1, activation[genre], -np.inf).argmax()] = genre
-        return cls(genre_of_tag=genre_of_tag, mean=mean.astype(np.float32), std=std.astype(np.float32))
+        next_best, best = np.sort(activation, axis=0)[-2:]
+        weights = np.maximum(best - next_best, _LEAST)[:, np.newaxis] * (genre_of_tag[:, np.newaxis] == np.arange(n_genres))
+        _, score_mean, score_std = _standardized(standardized @ weights)
+        return cls(
+            genre_of_tag=genre_of_tag,
+            mean=mean.astype(np.float32),
+            std=std.astype(np.float32),
+            kernel=(_SHARPNESS * weights / score_std).astype(np.float32),
+            bias=(-_SHARPNESS * score_mean / score_std).astype(np.float32),
+        )
 
-    def kernel(self, n_genres: int) -> NDArray[np.float32]:
-        """What takes the mean of each genre's tags, (n_tags, n_genres)."""
-        member = self.genre_of_tag[:, np.newaxis] == np.arange(n_genres)
-        return (_SHARPNESS * member / member.sum(axis=0)).astype(np.float32)
+
+def _standardized(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Columns to mean 0 and deviation 1, with what they had."""
+    mean, std = values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST)
+    return (values - mean) / std, mean, std
 
 
 def reprogrammed(
@@ -100,9 +117,9 @@ def reprogrammed(
     x = tagger_up_to(LOGITS)(x)
     x = keras.layers.Normalization(mean=mapping.mean, variance=mapping.std**2, name="standardized_tags")(x)
     x = keras.layers.Dropout(settings.dropout, name="dropout")(x)
-    outputs = keras.layers.Dense(n_genres, use_bias=False, activation="softmax", trainable=False, name="genre")(x)
+    outputs = keras.layers.Dense(n_genres, activation="softmax", trainable=False, name="genre")(x)
     model = keras.Model(inputs, outputs, name="reprogrammed")
-    model.get_layer("genre").set_weights([mapping.kernel(n_genres)])
+    model.get_layer("genre").set_weights([mapping.kernel, mapping.bias])
     if reprogramming == "input":
         _begin_with_the_input(model)
     return model
