@@ -88,7 +88,9 @@ def test_it_begins_with_what_the_mapping_gives(way: str, n_trained: int, tmp_pat
 
 
 @pytest.mark.usefixtures("wheel")
-@pytest.mark.parametrize("options", [["reprogrammed", "--reprogramming", "skip"], ["finetuned"]], ids="-".join)
+@pytest.mark.parametrize(
+    "options", [["reprogrammed", "--reprogramming", "skip"], ["finetuned", "--cache-gib", "0"]], ids="-".join
+)
 def test_a_run_is_saved_and_predicts(
     options: list[str], heard: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,7 +58,7 @@ def load_train_and_test(options: TrainOptions, manifest: Manifest) -> TrainAndTe
     if VALIDATION in manifest.splits:
         validation = load_split(options.dataset, manifest, VALIDATION, cache_bytes=cache_bytes)
     return TrainAndTest(
-        train=load_split(options.dataset, manifest, "train", cache_bytes=cache_bytes, for_training=not options.on_features),
+        train=load_split(options.dataset, manifest, "train", cache_bytes=cache_bytes, for_training=not options.on_tagger),
         validation=validation,
         test=load_split(options.dataset, manifest, "test", cache_bytes=cache_bytes),
         standardization=standardization,
