@@ -47,7 +47,7 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
     parser.add_argument("--output", type=Path, help="folder of the run; runs/<date-time> where not given")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an unfinished run, or prolong one with --epochs")
     parser.add_argument("--model", choices=tuple(NETWORKS), default="shallow", help="network")
-    parser.add_argument("--reprogramming", choices=REPROGRAMMINGS, help="what --model reprogrammed trains: docs/pretrained.md")
+    parser.add_argument("--reprogramming", choices=REPROGRAMMINGS, help="what --model reprogrammed trains; skip where not given")
     parser.add_argument(
         "--batchnorm",
         action=argparse.BooleanOptionalAction,
@@ -112,6 +112,8 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
         before = RunRecord.read(run)
         return before.resumed(given), before
     given.setdefault("output", Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S"))
+    if given.get("model") == "reprogrammed":
+        given.setdefault("reprogramming", "skip")
     recipe = RECIPES[given.get("recipe", "paper")]
     options = TrainOptions(**{name: value for name, value in ({**defaults, **recipe, **given}).items() if name != "resume"})
     options.check()

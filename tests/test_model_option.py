@@ -62,9 +62,10 @@ def test_the_networks_that_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> 
     for name in NETWORKS:
         assert train.parse_options(["--model", name])[0].model == name
     assert train.parse_options([])[0].model == "shallow"
+    assert train.parse_options(["--model", "reprogrammed"])[0].reprogramming == "skip"
     assert train.parse_options(["--dropout", "0"])[0].network.dropout == 0
     for options, message in (
-        (["--model", "wide"], "argument --model: invalid choice: 'wide' (choose from 'shallow', 'deep', 'bbnn', 'probe')"),
+        (["--model", "wide"], "argument --model: invalid choice: 'wide' (choose from 'shallow', 'deep', 'bbnn', 'probe', "),
         (["--model", "bbnn", "--batchnorm"], "--batchnorm cannot be added to bbnn, which always has batch normalisation"),
         (["--model", "deep", "--dropout", "1"], "argument --dropout: must be less than 1, got 1.0"),
     ):
