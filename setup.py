@@ -57,7 +57,7 @@ setup(
         "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
     },
-    py_modules=["run_pipeline", "train"],
+    entry_points={"console_scripts": ["gtzan-genres = tfrecords.console:main"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "blake3>=1,<2",

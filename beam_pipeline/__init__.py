@@ -1,6 +1,8 @@
 """Tracks to TFRecords of log-mel spectrograms, with Apache Beam."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfrecords.lazy import lazily
 
 if TYPE_CHECKING:
     from beam_pipeline.options import BuildOptions
@@ -9,14 +11,16 @@ if TYPE_CHECKING:
     from beam_pipeline.track import Track
     from beam_pipeline.transform import BuildDataset
 
-__all__ = ["BuildDataset", "BuildOptions", "Plan", "Track", "build_dataset"]
-_MODULES = {"BuildDataset": "transform", "BuildOptions": "options", "Plan": "plan", "Track": "track", "build_dataset": "run"}
+    __version__: str
 
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name when it is asked for: Beam takes a second to load, and the workers' processes do without it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__all__ = ["BuildDataset", "BuildOptions", "Plan", "Track", "__version__", "build_dataset"]
+__getattr__ = lazily(
+    __name__,
+    {
+        "BuildDataset": "transform.BuildDataset",
+        "BuildOptions": "options.BuildOptions",
+        "Plan": "plan.Plan",
+        "Track": "track.Track",
+        "build_dataset": "run.build_dataset",
+    },
+)

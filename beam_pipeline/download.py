@@ -12,15 +12,16 @@ from urllib.parse import quote
 
 from beam_pipeline.corpora.gtzan_archive import ARCHIVE, GENRES, GTZAN, MD5, WORK, extract_genres
 from beam_pipeline.write.locked_folder import LOCK, locked_folder
-from tfrecords.command import CommandParser, exit_status, folder, python_command
+from tfrecords.command import CommandParser, exit_status, folder
 from tfrecords.errors import FailedError, UsageError
+from tfrecords.programs import program, shell_command
 
 REPOSITORY, FILE = "marsyas/gtzan", f"data/{ARCHIVE}"
 
 
 def _parser() -> CommandParser:
     parser = CommandParser(
-        prog="python -m beam_pipeline.download",
+        prog=program("download"),
         description="Downloads GTZAN (1.2 GB), checks and extracts it. Interrupted, it goes on where it stopped when run again.",
         epilog=f"It comes from {REPOSITORY} on the Hugging Face Hub, or on a mirror that HF_ENDPOINT names.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -148,7 +149,7 @@ def _main(arguments: Sequence[str]) -> int:
         raise FailedError(f"{values.output}: {error.strerror or error}") from error  # a full disk, of which Python has no name
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("interrupted; run it again to go on") from error
-    print(f"Next: {python_command('run_pipeline.py', *(() if values.output == GTZAN else ('--input', values.output)))}")
+    print(f"Next: {shell_command('pipeline', *(() if values.output == GTZAN else ('--input', values.output)))}")
     return 0
 
 

@@ -11,6 +11,7 @@ from keras_model.serving_client.protocol import Address, ServingError
 from keras_model.serving_client.remote_predictor import RemotePredictor
 from tfrecords.audio import UnusableAudioError
 from tfrecords.command import CommandParser, exit_status, positive, whole
+from tfrecords.programs import program
 
 if TYPE_CHECKING:
     from keras_model.serving_client.grpc_server import GrpcServer
@@ -22,7 +23,7 @@ PROGRAM = "client"
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m keras_model.client",
+        prog=program("client"),
         description="Prints the genre of audio files, found by a model in TensorFlow Serving.",
     )
     parser.add_argument("--url", required=True, help="the server: http://HOST:8501 for REST, grpc://HOST:8500 for gRPC")

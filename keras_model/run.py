@@ -26,11 +26,11 @@ from keras_model.run_folder import (
     RunRecord,
     is_free,
 )
-from tfrecords.command import python_command
 from tfrecords.errors import UsageError
 from tfrecords.leakage import refuse_leaks
 from tfrecords.log_mel_spec import PRESETS
 from tfrecords.manifest import DatasetError, Manifest, NoDatasetError, read_dataset
+from tfrecords.programs import program, shell_command
 from tfrecords.versions import PACKAGE, versions_of
 from tfrecords.whole_file import write_whole
 
@@ -56,7 +56,7 @@ def check_data(options: TrainOptions) -> Manifest:
         manifest = read_dataset(options.dataset)
     except NoDatasetError as error:
         output = () if options.data == DEFAULT_DATA else ("--output", str(options.data))
-        command = python_command("run_pipeline.py", "--runner", "DirectRunner", *output)
+        command = shell_command("pipeline", "--runner", "DirectRunner", *output)
         raise DatasetError(f"no dataset: {error}; make one with: {command}") from error
     preset = PRESETS.get(manifest.preset)
     if preset is not None and preset != manifest.spec:
@@ -64,7 +64,7 @@ def check_data(options: TrainOptions) -> Manifest:
     if options.selects and "validation" not in manifest.splits:
         raise UsageError(
             f"--keep best and --early-stopping need a validation split, and {options.data} has none: "
-            "make it with run_pipeline.py --validation-fraction"
+            f"make it with {program('pipeline')} --validation-fraction"
         )
     if options.on_tagger:
         _check_pretrained(options, manifest)
@@ -78,7 +78,7 @@ def _check_pretrained(options: TrainOptions, manifest: Manifest) -> None:
     if spec != dataclasses.replace(heard, **length):
         raise UsageError(
             f"--model {options.model} needs log-mels of preset musicnn, and {options.data} has those of {manifest.preset}: "
-            "make a dataset with run_pipeline.py --preset musicnn"
+            f"make a dataset with {program('pipeline')} --preset musicnn"
         )
     read_wheel()
 
@@ -160,7 +160,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         level = level_changes(trained.model, log_mels, trained.evaluation, spec=manifest.spec)
         _write(record, manifest, data, trained, {"baseline": baseline, "level": level, "steps": history.steps})
     if trained.interrupted:
-        print(f"Go on       {python_command('train.py', '--resume', options.output)}")
+        print(f"Go on       {shell_command('train', '--resume', options.output)}")
     return trained.interrupted
 
 
@@ -199,7 +199,7 @@ def _write(
     _print_result(options, metrics, report)
     if options.exports:
         print(f"SavedModel  {export_model(trained.model, front_end, folder=options.export_folder)}")
-        print(f"Classify    {python_command('-m', 'keras_model.predict', output, 'FILE.wav')}")
+        print(f"Classify    {shell_command('predict', output, 'FILE.wav')}")
     dataclasses.replace(record, finished=not trained.interrupted).write()
 
 

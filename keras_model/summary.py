@@ -13,6 +13,7 @@ from keras_model.reports.run_statistics import summarise
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
 from tfrecords.command import CommandParser, exit_status
 from tfrecords.errors import UsageError
+from tfrecords.programs import program
 
 _NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", "model", "dataset")
 
@@ -20,7 +21,7 @@ _NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m keras_model.summary",
+        prog=program("summary"),
         description="Sums up finished runs: means and standard deviations beside the published accuracies. The runs are of one "
         "split with several seeds, or every fold of a cross-validation; of one network and recipe or several.",
     )

@@ -14,9 +14,9 @@ import soundfile
 from hypothesis import settings
 from numpy.typing import NDArray
 
-import train
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
+from keras_model import train
 from tfrecords.errors import UsageError
 
 # The same examples each time, however slow the machine is: a failure is one of the code.

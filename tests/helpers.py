@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import BuildResult, build_dataset
 from tfrecords.manifest import read_dataset

@@ -11,7 +11,7 @@ import boto3
 import requests
 from moto.server import ThreadedMotoServer
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from tests.waiting import wait_until
 
 BUCKET = "tracks"

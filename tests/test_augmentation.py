@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from beam_pipeline.write.refusal import RejectedError
 from keras_model.data.split_data import load_split
 from tests.helpers import WriteCorpus, build, digests, records_of, run_main, tracks_of

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from apache_beam.runners.runner import PipelineRunner
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from beam_pipeline.options import MaxRejected
 from beam_pipeline.write.refusal import RejectedError
 from tests.conftest import SAMPLE_RATE

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE, synthetic_track
 from tests.helpers import WriteCorpus, build, json_lines, tracks_of
 from tests.tiny_dataset import problems

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from tests.helpers import WriteCorpus, build, run_main
 from tests.tiny_dataset import TinyDataset, problems
 from tfrecords.left_out import LeftOut

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import train
+from keras_model import train
 from keras_model.options import TrainOptions
 from keras_model.training.fit import _check_devices
 from tests.conftest import REPOSITORY

@@ -16,8 +16,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-import run_pipeline
-from beam_pipeline import download
+from beam_pipeline import download, run_pipeline
 from beam_pipeline.corpora import gtzan_archive
 from beam_pipeline.corpora.gtzan_archive import GTZAN
 from beam_pipeline.corpora.index import index_corpus

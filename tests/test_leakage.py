@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import train
+from keras_model import train
 from tests.tiny_dataset import TinyDataset
 from tfrecords.leakage import find_leaks
 from tfrecords.log_mel_spec import PRESETS

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import train
-from keras_model import evaluate, predict
+from keras_model import evaluate, predict, train
 from keras_model.networks.classifiers import load_model
 from keras_model.networks.settings import NETWORKS
 from keras_model.prediction.model import load_saved_model

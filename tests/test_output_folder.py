@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import run_pipeline
+from beam_pipeline import run_pipeline
 from beam_pipeline.write.output_folder import staging_folder
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, lines_of, run_main

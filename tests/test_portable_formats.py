@@ -191,7 +191,7 @@ def test_a_missing_package_is_named_with_its_installation(
     for module in {name, *(module for module in sys.modules if module.split(".")[0] == name)}:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
-        UsageError, match=rf"a \.{FORMATS[form][0]} file needs {package}, .*pip install -e '\.\[formats\]'$"
+        UsageError, match=rf"a \.{FORMATS[form][0]} file needs {package}, .*pip install '\.\[formats\]'$"
     ) as error:
         export_portable(small_network(), front_end(), form, folder=tmp_path, name="a")
     assert "\n" not in str(error.value)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def test_an_index_without_it_or_with_another_file(index: Path, capsys: pytest.Ca
     assert download.main([]) == 1
     assert said(capsys).startswith("download: the package index has another musicnn-0.1.0-py3-none-any.whl: its SHA-256 is ")
     assert not wheel_path().exists()
+
+
+def test_where_there_is_no_pip(index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+    assert download.main([]) == 1
+    missing = "download: musicnn==0.1.0 is fetched with pip, which is not installed: "
+    assert said(capsys) == f"{missing}{sys.executable} -m ensurepip brings it"
 
 
 def test_a_cache_that_cannot_be_written(index: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import train
-from keras_model import evaluate, export, predict
+from keras_model import evaluate, export, predict, train
 from keras_model.data.features import features_of
 from keras_model.data.train_and_test import load_train_and_test
 from keras_model.networks.classifiers import load_model

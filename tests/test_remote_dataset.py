@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import requests
 
-import train
-from keras_model import evaluate
+from keras_model import evaluate, train
 from keras_model.data.split_data import SplitData, load_split
 from tests.conftest import STOCK
 from tests.object_store import BUCKET, KEYS, make_bucket, server_process

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import train
-from keras_model import predict
+from keras_model import predict, train
 from keras_model.networks.classifiers import build_classifier, load_model
 from keras_model.networks.hearing import tagger_input, tagger_up_to
 from keras_model.networks.reprogrammed import TagMapping, reprogrammed

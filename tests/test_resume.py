@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import train
+from keras_model import train
 from keras_model.networks.classifiers import load_model
 from keras_model.run_folder import RunRecord
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
@@ -27,7 +27,7 @@ KILLED = """
 import importlib, json, os, signal, sys
 os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
 import keras, tensorflow
-import train
+from keras_model import train
 
 def dying(function, n_calls, when):
     calls = []

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import train
-from keras_model import evaluate
+from keras_model import evaluate, train
 from tfrecords.folds import fold_of_tracks
 from tfrecords.tracks import read_tracks
 

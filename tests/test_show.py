@@ -177,4 +177,4 @@ def test_without_the_extra_there_is_no_page(
     assert show.main([str(tiny.folder)]) == 2
     out, err = capsys.readouterr()
     assert "tiny (SYNTHETIC)" in out
-    assert err == f"show: the page needs {package}, which the extra 'train' brings: pip install '.[train]'\n"
+    assert err == f"show: this needs {package}, which the extra 'train' brings: pip install '.[train]'\n"

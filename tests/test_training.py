@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import train
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
-from keras_model import evaluate, predict
+from keras_model import evaluate, predict, train
 from keras_model.data.split_data import load_split
 from keras_model.evaluation.accuracies import Evaluation
 from keras_model.evaluation.intervals import wilson_interval
@@ -135,7 +134,7 @@ TWO_REPLICAS = """
 import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import train
+from keras_model import train
 sys.exit(train.main(sys.argv[1:]))
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import train
+from keras_model import train
 from tests.conftest import STOCK
 from tfrecords.manifest import read_dataset
 

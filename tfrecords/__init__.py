@@ -3,6 +3,14 @@
 Used by `beam_pipeline` and by `keras_model`; imports neither, and neither Beam nor TensorFlow when it is imported.
 """
 
-from tfrecords.loading import load_dataset
+from typing import TYPE_CHECKING
 
-__all__ = ["load_dataset"]
+from tfrecords.lazy import lazily
+
+if TYPE_CHECKING:
+    from tfrecords.loading import load_dataset, log_mels
+
+    __version__: str
+
+__all__ = ["__version__", "load_dataset", "log_mels"]
+__getattr__ = lazily(__name__, {"load_dataset": "loading.load_dataset", "log_mels": "loading.log_mels"})

@@ -1,28 +1,22 @@
-"""Commands as the user can type them, and as they are read."""
+"""How command lines are read, and how what they ask for ends."""
 
 import argparse
 import difflib
 import io
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from tfrecords.errors import FailedError, UsageError, printable
+from tfrecords.extras import extras_named
 from tfrecords.places import Place, place_of
+from tfrecords.programs import speaker
 
 _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # likewise, that had no reader any more
-
-
-def python_command(*words: str | Path) -> str:
-    """A command line for this interpreter, quoted for a shell: `.venv/bin/python train.py`, or `python train.py`."""
-    interpreter = Path(sys.executable)
-    name = str(interpreter.relative_to(Path.cwd())) if interpreter.is_relative_to(Path.cwd()) else "python"
-    return shlex.join([name, *map(str, words)])
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -30,8 +24,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with status 2."""
-        program = self.prog.rsplit(".", 1)[-1] if self.prog.startswith("python -m ") else self.prog
-        self.exit(2, f"{program}: {message}{self._meant(message)}\n")
+        self.exit(2, f"{speaker(self.prog)}: {message}{self._meant(message)}\n")
 
     def _meant(self, message: str) -> str:
         """The options and choices that are nearest to those that there are not."""
@@ -60,7 +53,8 @@ def exit_status(program: str, work: Callable[[], int]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may have characters that a terminal has not
     try:
-        return work()
+        with extras_named():
+            return work()
     except UsageError as error:
         reason, status = printable(str(error)), 2
     except FailedError as error:

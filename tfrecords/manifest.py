@@ -18,6 +18,7 @@ from tfrecords.json_types import check_types
 from tfrecords.left_out import LeftOut
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.places import Place, sha256_of
+from tfrecords.programs import program
 
 MANIFEST_FILE = "dataset.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -285,7 +286,8 @@ def read_dataset(folder: Place) -> Manifest:
         elif sha256_of(tracks) != manifest.tracks_sha256:
             problems.insert(0, f"{tracks.name} was altered: its SHA-256 differs")
     if problems:
-        raise DatasetError(f"{folder} is damaged: {'; '.join(problems)}; make it again with run_pipeline.py --overwrite")
+        again = f"{program('pipeline')} --overwrite"
+        raise DatasetError(f"{folder} is damaged: {'; '.join(problems)}; make it again with {again}")
     return manifest
 
 

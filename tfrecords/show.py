@@ -4,21 +4,22 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfrecords.command import CommandParser, dataset, python_command
+from tfrecords.command import CommandParser, dataset
 from tfrecords.dataset_summary import DatasetSummary
 from tfrecords.errors import UsageError
+from tfrecords.extras import extras_named
 from tfrecords.manifest import read_manifest
 from tfrecords.places import Place
+from tfrecords.programs import program, shell_command
 from tfrecords.sampling import sample_tracks
 
 _CHUNKS = 4
-_PAGE_PACKAGES = ("jinja2", "matplotlib")
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m tfrecords.show",
+        prog=program("show"),
         description="Prints what a dataset holds, and writes a page with spectrograms of each genre.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -62,16 +63,12 @@ def show(folder: Place, *, output: Path, n_tracks: int) -> None:
     check_output(output, folder)
     summary = DatasetSummary.of(folder, manifest)
     print(summary.to_text().encode(errors="backslashreplace").decode(), flush=True)
-    try:
+    with extras_named():
         from tfrecords.dataset_page import render_page
-    except ModuleNotFoundError as error:
-        if error.name not in _PAGE_PACKAGES:
-            raise
-        raise UsageError(f"the page needs {error.name}, which the extra 'train' brings: pip install '.[train]'") from error
     try:
         sampled = sample_tracks(folder, manifest, n_tracks=n_tracks, n_chunks=_CHUNKS)
     except ValueError as error:
-        raise UsageError(f"{error}; see {python_command('-m', 'tfrecords.verify', str(folder))}") from error
+        raise UsageError(f"{error}; see {shell_command('verify', str(folder))}") from error
     output.write_text(render_page(summary, sampled), encoding="utf-8", errors="backslashreplace")
     print(f"\nPage  {output}")
 

@@ -10,13 +10,14 @@ from tqdm import tqdm
 from tfrecords.command import CommandParser, dataset
 from tfrecords.errors import UsageError
 from tfrecords.places import Place
+from tfrecords.programs import program
 from tfrecords.verification.dataset_check import DatasetCheck
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
-        prog="python -m tfrecords.verify",
+        prog=program("verify"),
         description="Reads a dataset once and lists everything in it that is not as dataset.json says.",
         epilog="Exit status: 0 for a dataset that is as it says, 1 for one that is not, 2 where there is none.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

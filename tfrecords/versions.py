@@ -7,11 +7,12 @@ PACKAGE = "gtzan-genres"
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str]:
-    """The version of each package in this process, by name; "not installed" where it is not, as in a bare checkout."""
-    return {package: _version(package) for package in packages}
+    """The version of each package in this process, by name."""
+    return {package: version_of(package) for package in packages}
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of a package in this process, or "not installed", as this one is in a bare checkout."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -12,9 +12,9 @@ from beam_pipeline.corpora.gtzan_archive import WORK
 from beam_pipeline.corpora.shape import check_shape
 from beam_pipeline.track import Track
 from tfrecords.audio.formats import AUDIO_SUFFIXES
-from tfrecords.command import python_command
 from tfrecords.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError
+from tfrecords.programs import shell_command
 
 # Where the copies of GTZAN in circulation keep their genre folders, most specific first; else the input folder itself.
 GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")
@@ -154,7 +154,7 @@ def index_corpus(folder: str, *, genre_level: int | None = None) -> Corpus:
 
 def _check(root: str, tracks: list[Track], genres: tuple[str, ...]) -> None:
     if not tracks and Path(root, WORK).is_dir():
-        finish = python_command("-m", "beam_pipeline.download", "--output", root)
+        finish = shell_command("download", "--output", root)
         raise UsageError(f"{root} holds a download that is not finished: run {finish}, or remove the folder")
     if not tracks:
         raise UsageError(

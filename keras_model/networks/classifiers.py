@@ -13,6 +13,7 @@ from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shallow import shallow
 from tfrecords.errors import UsageError
+from tfrecords.programs import program
 
 _BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn, "probe": probe}
 
@@ -48,7 +49,7 @@ def build_classifier(
     """
     settings = network_settings(name, batchnorm=batchnorm, l1=l1, dropout=dropout)
     if name not in _BUILDERS:
-        raise UsageError(f"the network {name} is made of its train split: train.py --model {name}")
+        raise UsageError(f"the network {name} is made of its train split: {program('train')} --model {name}")
     return _BUILDERS[name](
         shape, n_genres=n_genres, settings=settings, standardization=standardization, synchronized=synchronized
     )

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from keras_model.prediction.files import AudioFile, find_audio_files
 from keras_model.prediction.track import SILENCE, Prediction, chosen_chunks
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, FrontEnd
-from tfrecords.audio import UnusableAudioError, announced_samples, as_file, waveform_blocks
+from tfrecords.audio import AudioSource, UnusableAudioError, announced_samples, as_file, waveform_blocks
 from tfrecords.audio.formats import AUDIO_SUFFIXES
 from tfrecords.errors import UsageError, quoted
 from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.programs import program
 
 Outcome = Prediction | UnusableAudioError | OSError
 SHIPPED = (
@@ -79,14 +80,26 @@ class Predictor:
         signature = saved_model.signatures["serving_default"]
         return cls(lambda log_mels: signature(log_mel=log_mels)["probabilities"], front_end)
 
-    def predict(self, file: bytes | BinaryIO, *, n_chunks: int | None = None) -> Prediction:
-        """Classifies a file of any format that the pipeline reads by its candidate chunks, or by `n_chunks`, spread evenly.
+    def __repr__(self) -> str:
+        n_genres, corpus = len(self.front_end.genres), self.front_end.corpus.title
+        return f"<Predictor: {self.front_end.spec.shape} log-mels to {n_genres} genres, trained on {corpus}>"
+
+    def predict(self, audio: AudioSource, *, n_chunks: int | None = None) -> Prediction:
+        """Classifies audio by its candidate chunks, or by `n_chunks`, spread evenly.
+
+        Args:
+            audio: A file of any format that the pipeline reads: its path, the open file or its bytes; or a pair of samples,
+                (n_samples,) or (n_samples, n_channels), and their rate in Hz.
+            n_chunks: None for all.
 
         Raises:
-            UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged.
+            UnusableAudioError: If it does not decode, is shorter than one chunk or silent, or the network is damaged; with the
+                path, where one is given.
+            UsageError: If samples or their rate are none.
+            OSError: If the file cannot be read.
         """
-        with as_file(file) as stream:
-            return classify(stream, lambda block: self.probabilities(block.log_mels), front_end=self.front_end, n_chunks=n_chunks)
+        with as_file(audio) as file:
+            return classify(file, lambda block: self.probabilities(block.log_mels), front_end=self.front_end, n_chunks=n_chunks)
 
     def probabilities(self, log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-mels (n_chunks, n_mels, n_frames) float32 to the softmax of each chunk, (n_chunks, n_genres) float32."""
@@ -238,7 +251,8 @@ def find_saved_model(path: Path) -> Path:
             raise UsageError(f"{folder} holds several models, {', '.join(sorted(named))}: give the folder of one")
         if named:
             return next(iter(named.values()))
-    raise UsageError(f"there is no exported model in {path}; give a run's folder or one that train.py --export wrote to")
+    exports = f"{program('train')} --export"
+    raise UsageError(f"there is no exported model in {path}; give a run's folder or one that {exports} wrote to")
 
 
 def find_model_and_files(paths: Sequence[str]) -> tuple[Path | None, list[AudioFile]]:

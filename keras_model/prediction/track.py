@@ -40,6 +40,9 @@ class Prediction:
             found = self.chunk_probabilities.shape
             raise ValueError(f"chunk_probabilities must have the shape (n_chunks, n_genres) = {shape}, got {found}")
 
+    def __repr__(self) -> str:
+        return f"<Prediction: {self.genre} {self.confidence:.1%}, {self.n_chunks} chunks of {self.seconds:.1f} s>"
+
     @cached_property
     def _decision(self) -> TrackVotes:
         return vote(self.chunk_probabilities, ["track"] * self.n_chunks)

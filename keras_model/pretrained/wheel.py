@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrecords.command import python_command
 from tfrecords.errors import FailedError, UsageError
+from tfrecords.programs import shell_command
 from tfrecords.versions import PACKAGE
 from tfrecords.whole_file import write_whole
 
@@ -38,7 +39,7 @@ def read_wheel() -> bytes:
         UsageError: If it is not there, or is another file, with the command that fetches it.
     """
     path = wheel_path()
-    fetch = f"fetch it with: {python_command('-m', 'keras_model.download')}"
+    fetch = f"fetch it with: {shell_command('download-tagger')}"
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -52,9 +53,11 @@ def fetch_wheel() -> None:
     """Fetches the wheel from the package index that pip is set up for. What is there is kept as it is until all has come.
 
     Raises:
-        FailedError: If pip does not bring it, or brings another file.
+        FailedError: If there is no pip, as in environments of uv, or it does not bring it, or brings another file.
         OSError: If it cannot be written.
     """
+    if find_spec("pip") is None:
+        raise FailedError(f"{REQUIREMENT} is fetched with pip, which is not installed: {sys.executable} -m ensurepip brings it")
     path = wheel_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

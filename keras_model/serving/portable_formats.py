@@ -25,6 +25,7 @@ from keras_model.quiet import native_stderr_kept_back
 from keras_model.run_folder import FRONT_END_FILE, ExportError, FrontEnd
 from keras_model.serving.export_check import check_signals
 from tfrecords.errors import UsageError
+from tfrecords.extras import installation
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
@@ -35,7 +36,6 @@ TOLERANCE = 1e-4
 GENRES_FILE = "genres.txt"
 _INPUT, _OUTPUT = "log_mel", "probabilities"
 _ONNX_OPSET = 18  # of 2022: in every runtime of the last years, and more than the networks need
-_INSTALL = "install it with: .venv/bin/pip install -e '.[formats]'"
 
 # Log-mels (batch, n_mels, n_frames) float32 to probabilities (batch, n_genres) float32.
 Classify = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -145,7 +145,9 @@ def _import(package: str, path: Path) -> None:
         importlib.import_module(package)
     except ImportError as error:
         missing = package.split(".")[0].replace("_", "-")
-        raise UsageError(f"a {path.suffix} file needs {missing}, which cannot be imported ({error}): {_INSTALL}") from error
+        raise UsageError(
+            f"a {path.suffix} file needs {missing}, which cannot be imported ({error}): {installation('formats')}"
+        ) from error
 
 
 @contextmanager

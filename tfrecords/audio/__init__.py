@@ -2,7 +2,7 @@
 
 from tfrecords.audio.decode import Audio, decode_audio
 from tfrecords.audio.errors import UnusableAudioError
-from tfrecords.audio.files import as_file, open_audio_file
+from tfrecords.audio.files import AudioSource, as_file, open_audio_file
 from tfrecords.audio.long import LongAudio, read_audio
 from tfrecords.audio.sound import LARGEST_SAMPLE, SAMPLE_RATES_HZ, Sound
 from tfrecords.audio.stream import announced_samples, waveform_blocks
@@ -11,6 +11,7 @@ __all__ = [
     "LARGEST_SAMPLE",
     "SAMPLE_RATES_HZ",
     "Audio",
+    "AudioSource",
     "LongAudio",
     "Sound",
     "UnusableAudioError",

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from tfrecords.audio.files import as_file
+from tfrecords.audio.files import AudioSource, as_file
 from tfrecords.audio.resample import resampled_length
 from tfrecords.audio.sound import Sound, mono, sixteen_bits
 
@@ -87,17 +87,17 @@ class Digest:
         return self._hash.hexdigest()
 
 
-def decode_audio(source: bytes | BinaryIO, *, sample_rate: int) -> Audio:
+def decode_audio(source: AudioSource, *, sample_rate: int) -> Audio:
     """Decodes a whole file (WAV, AU, FLAC, OGG, Opus, MP3, AIFF, CAF: what libsndfile reads, or PyAV) to a mono waveform.
 
     Several channels are averaged. Another sample rate is resampled with soxr's HQ setting, as `librosa.load` does.
 
     Args:
-        source: The file, open for reading, with a descriptor; or its bytes.
+        source: The file or its path, its bytes, or samples with their rate.
         sample_rate: Sample rate of the result, in Hz.
 
     Raises:
-        UnusableAudioError: If the bytes do not decode, hold no samples, or hold samples or a sample rate out of all range.
+        UnusableAudioError: If it does not decode, holds no samples, or samples or a sample rate out of all range.
     """
     with as_file(source) as file, Sound.opened(file) as sound:
         return audio_of(sound, list(parts_of(sound)), sample_rate=sample_rate)
