@@ -4,13 +4,14 @@ import argparse
 import atexit
 import logging
 import os
+import signal
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, get_args
 
 from beam_pipeline.corpora.demo import N_DEMO_TRACKS, write_demo_corpus
 from beam_pipeline.corpora.gtzan_archive import GTZAN
@@ -241,8 +242,8 @@ def _run(options: BuildOptions, folder: str | None) -> int:
     return 0
 
 
-def _say(message: str) -> None:
-    print(f"{speaker(program('pipeline'))}: {message}", file=sys.stderr)
+def _say(message: str, screen: TextIO | None = None) -> None:
+    print(f"{speaker(program('pipeline'))}: {message}", file=screen or sys.stderr)
 
 
 def main(arguments: list[str]) -> int:
@@ -255,13 +256,20 @@ def main(arguments: list[str]) -> int:
     options, folder = parse_options(arguments)
     # What goes wrong ends in one line of this program's own; what Beam and gRPC log of it is for -v.
     logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)
-    if not options.verbose:
-        threading.excepthook = lambda _: None  # of Beam's threads: a run that ends under them ends with its own error
+    screen = sys.stderr
+
+    def give_up(*_: Any) -> None:
+        """Has nothing else speak from here on: Beam's threads would tell what they miss of a run that is given up."""
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+        raise KeyboardInterrupt
+
+    if not options.verbose and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, give_up)
     try:
         return _run(options, folder)
     except KeyboardInterrupt:
-        print(file=sys.stderr)
-        _say("interrupted; no dataset was written")
+        print(file=screen)
+        _say("interrupted; no dataset was written", screen)
         return 130
 
 

@@ -107,6 +107,13 @@ def heard(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once("heard", make, tmp_path_factory)
 
 
+@pytest.fixture(autouse=True)
+def _few_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Attribution by two parts rather than 24, which would cost each training of the tests seconds."""
+    if request.module.__name__ not in (f"tests.test_{name}" for name in ("occlusion", "gallery", "report", "pages_in_browser")):
+        monkeypatch.setattr("keras_model.reports.occlusion._PARTS", (1, 2))
+
+
 @pytest.fixture
 def wheel() -> Path:
     """The wheel of the pre-trained network; skips where it is not there."""

@@ -147,7 +147,7 @@ def test_a_preset_of_another_rate_and_shape(write_corpus: WriteCorpus, tmp_path:
     for record in records_of(tmp_path / "out", "test"):
         samples, rate = soundfile.read(corpus / "genres" / record.genre / f"{record.track_id}.wav", dtype="float32")
         waveform = soxr.resample(samples, rate, 16000, "HQ")
-        chunks = cut_chunks(waveform, np.array([record.chunk_index * 16000]), spec=manifest.spec)
+        chunks = cut_chunks(waveform, np.array([record.chunk_index * manifest.spec.chunk_step]), spec=manifest.spec)
         np.testing.assert_allclose(record.log_mel, log_mel(chunks, spec=manifest.spec)[0], atol=1e-5)
     assert verify.main([str(tmp_path / "out")]) == 0
 

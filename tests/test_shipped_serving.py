@@ -57,7 +57,7 @@ def export_slow(folder: Path, n_wanted: int | None) -> Predictor:
     version = folder / "genres" / "1"
     ServedModel(model, front_end, n_wanted=n_wanted).save(version)
     write_serving_files(folder)
-    return Predictor(load_saved_model(version), front_end)
+    return Predictor.of_saved_model(load_saved_model(version), front_end)
 
 
 def ask(*arguments: Any, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

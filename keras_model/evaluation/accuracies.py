@@ -132,7 +132,7 @@ class Evaluation:
         accuracies, n_tracks = self.accuracies, len(votes.track_ids)
         return {
             **accuracies,
-            "intervals": {name: wilson_interval(accuracies[name], n_tracks) for name in ("maximum", "majority")},
+            "intervals": {name: list(wilson_interval(accuracies[name], n_tracks)) for name in ("maximum", "majority")},
             "chance": chance_level(self.confusions["maximum"].tolist()),
             "product": float(np.mean(votes.product == self.track_labels)),
             "cross_entropy": self.cross_entropy,
