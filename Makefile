@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: test-stores help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-robustness bench-demo lock clean
+.PHONY: test-stores test-long help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-robustness bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -34,6 +34,9 @@ test-runners: $(READY)  ## Run the pipeline on Prism and on Flink, kill parts of
 
 test-stores: $(READY)  ## Cut a run off at every request to an object store (two minutes)
 	$(RUN) -m pytest -m stores --numprocesses $(TEST_PROCESSES) tests/test_publish_to_objects.py
+
+test-long: $(READY)  ## Run what the tests prove once more, for the other networks and for more replicas
+	$(RUN) -m pytest -m long --numprocesses $(TEST_PROCESSES)
 
 lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff check .

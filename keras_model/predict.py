@@ -11,6 +11,7 @@ from keras_model.prediction.loading import load
 from keras_model.prediction.model import SHIPPED, find_model_and_files
 from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
 from keras_model.prediction.track import Prediction
+from keras_model.pretrained.wheel import read_wheel
 from keras_model.quiet import load_tensorflow, native_stderr_dropped
 from tfrecords.command import CommandParser, exit_status, whole
 from tfrecords.errors import printable
@@ -56,6 +57,8 @@ def _classify(options: argparse.Namespace) -> int:
     pictures = [] if options.timeline is None else timeline_paths(options.timeline, files)
     if pictures:
         from keras_model.prediction.timeline import write_timeline  # matplotlib takes a second to import
+    if model is None:
+        read_wheel()  # refuses before TensorFlow takes its seconds
     load_tensorflow(verbose=options.verbose)
     predictor = load(model)
     front_end = predictor.front_end

@@ -185,7 +185,10 @@ def test_it_trains_in_a_thread_too() -> None:
     assert len(results[0][0].epochs) == 1
 
 
-@pytest.mark.parametrize(("name", "batchnorm"), [("shallow", True), ("deep", True), ("bbnn", False)])
+@pytest.mark.parametrize(
+    ("name", "batchnorm"),
+    [("shallow", True), *(pytest.param(*case, marks=pytest.mark.long) for case in (("deep", True), ("bbnn", False)))],
+)
 def test_the_step_compiles_as_on_a_gpu(name: str, batchnorm: bool) -> None:
     """XLA, stock layers, no determinism: what `train.py` does by default where there is one GPU."""
     model = build(name, (40, 40), n_genres=3, batchnorm=batchnorm)

@@ -34,6 +34,7 @@ def assert_is_of(run: Path, name: str, *, parameters: int, settings: dict[str, A
     return metrics
 
 
+@pytest.mark.long
 def test_a_run_of_bbnn(dataset: Path, tmp_path: Path) -> None:
     run = trained_run(dataset, tmp_path / "run", "--model", "bbnn", "--l1", "1e-5", "--no-export")
     settings = {"model": "bbnn", "batchnorm": True, "l1": 1e-5, "dropout": 0.0}

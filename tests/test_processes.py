@@ -122,7 +122,8 @@ def test_poison_costs_a_track_each_and_not_the_run(
 
 
 _PROGRAM = """
-import runpy, sys
+import logging, runpy, sys
+logging.basicConfig(level=logging.CRITICAL)  # as the command does, before Beam warns
 import beam_pipeline.transform
 from tests.test_processes import Poisoned
 

@@ -127,6 +127,7 @@ def test_a_run_that_is_killed_everywhere_ends_as_if_nothing_had_been(
     assert f"{folder} is finished: {EPOCHS} epochs." in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(killed: Killed, dataset: Path, tmp_path: Path) -> None:
     every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
     rate = ("--learning-rate-warmup", "4", "--learning-rate-decay", "cosine")
