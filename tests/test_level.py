@@ -8,7 +8,8 @@ import pytest
 
 from keras_model.data.split_data import SplitData
 from keras_model.evaluation.accuracies import Evaluation
-from keras_model.evaluation.level import at_level, level_changes
+from keras_model.evaluation.level import level_changes
+from keras_model.level import at_level
 from tests.conftest import synthetic_track
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec

@@ -1,9 +1,12 @@
 """The pre-trained tagger reprogrammed and fine-tuned: what they begin with, what is trained, what is saved."""
 
+import dataclasses
 import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +19,9 @@ from keras_model.networks.classifiers import build_classifier, load_model
 from keras_model.networks.hearing import tagger_input, tagger_up_to
 from keras_model.networks.reprogrammed import TagMapping, reprogrammed
 from keras_model.networks.settings import network_settings
+from keras_model.options import TrainOptions
 from keras_model.pretrained.musicnn import LOGITS
+from keras_model.training.on_tagger import _PROBE
 from tfrecords.errors import UsageError
 
 SHAPE = (96, 126)
@@ -115,3 +120,17 @@ def test_networks_that_are_made_of_their_data_are_built_by_train_alone() -> None
     for name in ("finetuned", "reprogrammed"):
         with pytest.raises(UsageError, match=f"^the network {name} is made of its train split: train.py --model {name}$"):
             build_classifier(name, SHAPE, n_genres=3)
+
+
+def test_what_a_fine_tuned_network_begins_as_is_trained_without_a_validation_split() -> None:
+    options = TrainOptions(model="finetuned", keep="best", early_stopping=3, ema=0.9, epochs=2)
+    assert not dataclasses.replace(options, **_PROBE).selects
+
+
+@pytest.mark.usefixtures("wheel")
+def test_ctrl_c_ends_it_before_the_training_too(heard: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **options: Any) -> Any:
+        return SimpleNamespace(interrupted=True)
+
+    monkeypatch.setattr("keras_model.training.on_tagger.fit", interrupted)
+    assert train.main(["--model", "finetuned", "--data", str(heard), "--output", str(tmp_path / "run"), "--epochs", "1"]) == 130

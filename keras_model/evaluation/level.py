@@ -1,12 +1,10 @@
 """How many decisions of a network change when the same music is softer or louder."""
 
 import functools
-import math
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
 from keras_model.evaluation.accuracies import Evaluation
+from keras_model.level import at_level
 from tfrecords.log_mel_spec import LogMelSpec
 
 if TYPE_CHECKING:
@@ -15,13 +13,6 @@ if TYPE_CHECKING:
     from keras_model.data.split_data import SplitData
 
 _DECIBELS = (-12, 6)
-
-
-def at_level(log_mels: tf.Tensor, *, decibels: float, spec: LogMelSpec) -> tf.Tensor:
-    """The log-mels that the same chunks would have, amplified: taken out of the logarithm, scaled, and put back."""
-    base = 10.0 if spec.log_base == "10" else math.e
-    magnitudes = tf.maximum(tf.exp(log_mels * math.log(base)) - spec.log_offset, 0.0)
-    return tf.math.log(magnitudes * 10 ** (decibels * spec.power / 20) + spec.log_offset) / math.log(base)
 
 
 def level_changes(

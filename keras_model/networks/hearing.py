@@ -1,15 +1,15 @@
 """The pre-trained tagger as part of a network: what it hears at one level, up to one of its layers."""
 
-import math
 from typing import Any
 
 import keras
 
+from keras_model.level import log_mels_of, magnitudes_of
 from keras_model.networks.blocks import Size
 from keras_model.pretrained.musicnn import load_tagger
 from tfrecords.log_mel_spec import PRESETS
 
-_OFFSET = PRESETS["musicnn"].log_offset
+_SPEC = PRESETS["musicnn"]
 # The mean over bands and frames of the mel power of a chunk as it is usually mastered, by GTZAN's clips.
 _MEAN_POWER = 0.35
 # 25 dB below that: what is softer is amplified no further, for the logarithm's offset has taken its digits.
@@ -23,9 +23,9 @@ def tagger_input(shape: Size) -> tuple[Any, Any]:
     the power is taken out of the logarithm, scaled, and put back.
     """
     inputs = keras.Input((*shape, 1), name="log_mel")
-    power = keras.ops.relu(keras.ops.exp(inputs * math.log(10)) - _OFFSET)
+    power = magnitudes_of(inputs, spec=_SPEC)
     mean = keras.ops.mean(power, axis=(1, 2, 3), keepdims=True)
-    return inputs, keras.ops.log10(power * (_MEAN_POWER / keras.ops.maximum(mean, _LEAST_POWER)) + _OFFSET)
+    return inputs, log_mels_of(power * (_MEAN_POWER / keras.ops.maximum(mean, _LEAST_POWER)), spec=_SPEC)
 
 
 def tagger_up_to(*layers: str) -> keras.Model:

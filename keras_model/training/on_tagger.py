@@ -17,8 +17,16 @@ from keras_model.options import TrainOptions
 from keras_model.pretrained.musicnn import LOGITS, TAGS
 from keras_model.training.fit import build_model, fit
 
-# The training, of seconds, of what a fine-tuned network begins as.
-_PROBE: dict[str, Any] = {"model": "probe", "epochs": 50, "learning_rate": 3e-4, "learning_rate_warmup": 0}
+# The training, of seconds, of what a fine-tuned network begins as; it has no validation split.
+_PROBE: dict[str, Any] = {
+    "model": "probe",
+    "epochs": 50,
+    "learning_rate": 3e-4,
+    "learning_rate_warmup": 0,
+    "ema": 0.0,
+    "keep": "last",
+    "early_stopping": 0,
+}
 
 
 class Preparation(NamedTuple):
@@ -39,6 +47,7 @@ def prepare(options: TrainOptions, data: TrainAndTest, genres: tuple[str, ...]) 
 
     Raises:
         UsageError: If the tagger's weights are not on this machine.
+        KeyboardInterrupt: At Ctrl-C.
     """
     if options.model == "reprogrammed":
         return Preparation(data, _reprogrammed(options, data, genres), _itself)
@@ -63,8 +72,9 @@ def _reprogrammed(options: TrainOptions, data: TrainAndTest, genres: tuple[str, 
     mapping = TagMapping.of(logits, labels=data.train.labels, track_ids=data.train.track_ids, n_genres=len(genres))
 
     def build(options: TrainOptions, *, shape: tuple[int, int], n_genres: int, **_: Any) -> keras.Model:
-        way = options.reprogramming or ""
-        return reprogrammed(shape, mapping=mapping, n_genres=n_genres, reprogramming=way, settings=options.network)
+        return reprogrammed(
+            shape, mapping=mapping, n_genres=n_genres, reprogramming=str(options.reprogramming), settings=options.network
+        )
 
     untrained = build(options, shape=data.train.shape, n_genres=len(genres))
     accuracies = Evaluation.of(untrained, data.test, genres).accuracies
@@ -91,6 +101,8 @@ def _finetuned(
         standardization=features.standardization,
         test_every_epoch=False,
     )
+    if trained.interrupted:  # before the training that it is for has begun
+        raise KeyboardInterrupt
     start = trained.model.get_weights()
 
     def build(options: TrainOptions, *, synchronized: bool, n_genres: int, **_: Any) -> keras.Model:
