@@ -1,98 +1,97 @@
-"""Recipes of training beside each other, on GTZAN's spectrogram pictures. What this measures is not GTZAN accuracy.
+"""Recipes of training beside each other, by stratified folds over the tracks of datasets of real music.
 
-Recipes are chosen on two fifths of the tracks, at half the size, and reported on the others, each by stratified folds over
-tracks. Every finished fold goes into a file of results, so that a comparison that was interrupted goes on where it was.
+A recipe is chosen at half the size, on the folds of one seed, and reported at full size on those of others. Every finished fold
+goes into a file of results, so that a comparison that was interrupted goes on where it was.
 
-    python -m benchmarks.recipes choose train.npz       # variants, one seed
-    python -m benchmarks.recipes report train.npz       # tuned beside paper with batch norm, three seeds
-    python -m benchmarks.recipes report                 # the table of the folds that there are, without training
+    python -m benchmarks.recipes choose DATA        # variants, one seed
+    python -m benchmarks.recipes report DATA        # tuned beside paper with batch norm, three seeds
+    python -m benchmarks.recipes report             # the tables of the folds that there are, without training
 """
 
 import argparse
+import dataclasses
+import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import half_size
-from benchmarks.gtzan_images import N_CHUNKS, SPEC, Pictures, chunks, folds, read_pictures, selection_tracks
 from benchmarks.recipe_table import DECISIONS, Compared, print_table
 from keras_model.options import RECIPES, TrainOptions
 from keras_model.quiet import load_tensorflow
-from tfrecords.statistics import LogMelStatistics, band_standardization
-
-if TYPE_CHECKING:
-    from keras_model.data.split_data import SplitData
+from tfrecords.log_mel_spec import PRESETS
+from tfrecords.manifest import Manifest, read_manifest
 
 RESULTS = Path(__file__).with_name("recipes.jsonl")
+N_FOLDS = 4
 _PAPER = "paper, batch norm"
-_STANDARDISED = {"batchnorm": True, "standardize": "per_band"}
-_DECAYED = _STANDARDISED | {"learning_rate": 3e-4, "learning_rate_warmup": 100, "learning_rate_decay": "cosine"}
+_ON_PICTURES = {
+    "batchnorm": True,
+    "standardize": "per_band",
+    "learning_rate": 3e-4,
+    "learning_rate_warmup": 100,
+    "learning_rate_decay": "cosine",
+    "mixup": 0.3,
+    "random_crop": 16,
+}
+_ROBUST = _ON_PICTURES | {"robust": True}
+_FASTER = _ROBUST | {"learning_rate": 1e-3}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     _PAPER: {"batchnorm": True},
-    "rate 3e-4": {"batchnorm": True, "learning_rate": 3e-4},
-    "standardised": _STANDARDISED,
-    "standardised, 3e-4, warm-up, cosine": _DECAYED,
-    "… 1e-3 instead of 3e-4": _DECAYED | {"learning_rate": 1e-3},
-    "… mixup 0.3": _DECAYED | {"mixup": 0.3},
-    "… random crop 16": _DECAYED | {"random_crop": 16},
-    "… mixup 0.3, random crop 16": _DECAYED | {"mixup": 0.3, "random_crop": 16},
-    "… 1e-3, mixup 0.3, random crop 16": _DECAYED | {"learning_rate": 1e-3, "mixup": 0.3, "random_crop": 16},
-    "… 3e-3, mixup 0.3, random crop 16": _DECAYED | {"learning_rate": 3e-3, "mixup": 0.3, "random_crop": 16},
-    "… label smoothing 0.1": _DECAYED | {"label_smoothing": 0.1},
-    "… SpecAugment": _DECAYED | {"augment": "spec"},
-    "… dropout 0.5": _DECAYED | {"dropout": 0.5},
-    "… no L1": _DECAYED | {"l1": 0.0},
-    "… five times the L1": _DECAYED | {"l1": 5e-4},
-    "… EMA 0.995": _DECAYED | {"ema": 0.995},
+    "paper, batch norm, robust": {"batchnorm": True, "robust": True},
+    "chosen on pictures": _ON_PICTURES,
+    "chosen on pictures, 1e-3": _ON_PICTURES | {"learning_rate": 1e-3},
+    "chosen on pictures, robust": _ROBUST,
+    "robust, 1e-3": _FASTER,
+    "robust, 3e-3": _ROBUST | {"learning_rate": 3e-3},
+    "robust, 1e-3, mixup 1": _FASTER | {"mixup": 1.0},
+    "robust, 1e-3, no mixup": _FASTER | {"mixup": 0.0},
+    "robust, 1e-3, no crop": _FASTER | {"random_crop": 0},
+    "robust, 1e-3, dropout 0.5": _FASTER | {"dropout": 0.5},
+    "robust, 1e-3, label smoothing 0.1": _FASTER | {"label_smoothing": 0.1},
+    "robust, 1e-3, five times the L1": _FASTER | {"l1": 5e-4},
     "tuned": RECIPES["tuned"],
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A comparison: of which variants, by how many folds and seeds, and whether at half the size."""
+    """A comparison: of which variants, with which seeds, for how many epochs, and whether at half the size."""
 
     variants: tuple[str, ...]
-    n_folds: int
-    n_seeds: int
+    seeds: tuple[int, ...]
+    epochs: int
     halved: bool
 
 
 STAGES = {
-    "choose": Stage(variants=tuple(name for name in VARIANTS if name != "tuned"), n_folds=3, n_seeds=1, halved=True),
-    "report": Stage(variants=(_PAPER, "tuned"), n_folds=2, n_seeds=3, halved=False),
+    "choose": Stage(variants=tuple(name for name in VARIANTS if name != "tuned"), seeds=(100,), epochs=60, halved=True),
+    "report": Stage(variants=(_PAPER, "tuned"), seeds=(0, 1, 2), epochs=100, halved=False),
 }
 
 
-def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str, int], fold: int, halved: bool) -> dict[str, Any]:
+def run_fold(options: TrainOptions, manifest: Manifest, *, halved: bool) -> dict[str, Any]:
     """Trains on all folds but one and tests on that one: which of its tracks are right, in the order of their ids."""
-    from keras_model.data.train_and_test import train_mean
+    from keras_model.data.train_and_test import load_train_and_test
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.fit import build_model, fit
 
-    spec, build, augmentation = SPEC, build_model, options.augmentation
-    if halved:
-        spec, build, augmentation = half_size.SPEC, half_size.shallow, half_size.augmentation(augmentation)
-    train, test = ([track_id for track_id, number in fold_of.items() if (number == fold) == tested] for tested in (False, True))
-    log_mels = _log_mels(pictures, train, halved=halved)
-    statistics = LogMelStatistics(spec)
-    statistics.add(log_mels)
-    standardization = band_standardization(statistics.summary()) if options.standardize else None
-    fill = train_mean(standardization, statistics.summary())
+    data = load_train_and_test(options, manifest)
+    build: Callable[..., Any] = half_size.shallow if halved else build_model
+    robust_spec = manifest.spec if options.robust else None
     trained = fit(
         options,
-        train=_split(pictures, train, log_mels),
-        test=_split(pictures, test, _log_mels(pictures, test, halved=halved)),
-        genres=pictures.genres,
-        build=build,
-        standardization=standardization,
-        augment=augmenter(augmentation, seed=options.seed, spec=spec, fill=fill),
+        train=data.train,
+        test=data.test,
+        genres=manifest.genres,
+        build=functools.partial(build, robust_spec=robust_spec),
+        standardization=data.standardization,
+        augment=augmenter(options.augmentation, seed=options.seed, spec=manifest.spec, fill=data.mean),
         test_every_epoch=False,
     )
     evaluation = trained.evaluation
@@ -105,33 +104,12 @@ def run_fold(pictures: Pictures, options: TrainOptions, *, fold_of: Mapping[str,
     }
 
 
-def _split(pictures: Pictures, track_ids: Sequence[str], log_mels: NDArray[np.float32]) -> "SplitData":
-    from keras_model.data.split_data import SplitData
-
-    return SplitData.from_arrays(
-        log_mels,
-        np.repeat(pictures.labels[_rows(pictures, track_ids)], N_CHUNKS),
-        [track_id for track_id in track_ids for _ in range(N_CHUNKS)],
-        np.tile(np.arange(N_CHUNKS), len(track_ids)),
-    )
-
-
-def _log_mels(pictures: Pictures, track_ids: Sequence[str], *, halved: bool) -> NDArray[np.float32]:
-    """All chunks of some tracks, (n_chunks, 80, 80) or (n_chunks, 40, 40)."""
-    log_mels = np.concatenate([chunks(pictures.log_mels[row]) for row in _rows(pictures, track_ids)])
-    return half_size.log_mels(log_mels) if halved else log_mels
-
-
-def _rows(pictures: Pictures, track_ids: Sequence[str]) -> list[int]:
-    row_of = {track_id: row for row, track_id in enumerate(pictures.track_ids)}
-    return [row_of[track_id] for track_id in track_ids]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fold:
     """One training of a comparison: what its result is kept under."""
 
     stage: str
+    preset: str
     variant: str
     epochs: int
     seed: int
@@ -141,23 +119,21 @@ class Fold:
     def key(self) -> dict[str, Any]:
         """All that decides the result; with the options, for a variant that was changed is another one."""
         options = dict(sorted(VARIANTS[self.variant].items()))
-        return {"stage": self.stage, "options": options, "epochs": self.epochs, "seed": self.seed, "fold": self.fold}
+        return {key: value for key, value in vars(self).items() if key != "variant"} | {"options": options}
 
-    def train(self, pictures: Pictures) -> dict[str, Any]:
+    def train(self, data: Path) -> dict[str, Any]:
         """Runs it."""
-        stage, selection = STAGES[self.stage], selection_tracks(pictures)
-        tracks = selection if self.stage == "choose" else set(pictures.track_ids) - selection
-        fold_of = folds(pictures, tracks, n_folds=stage.n_folds)
-        options = TrainOptions(epochs=self.epochs, seed=self.seed, **VARIANTS[self.variant])
-        return run_fold(pictures, options, fold_of=fold_of, fold=self.fold, halved=stage.halved)
+        options = TrainOptions(data=data, epochs=self.epochs, seed=self.seed, folds=N_FOLDS, fold=self.fold)
+        options = dataclasses.replace(options, **VARIANTS[self.variant])
+        return run_fold(options, read_manifest(options.dataset), halved=STAGES[self.stage].halved)
 
 
-def all_folds(stage: str, variants: Sequence[str], *, epochs: int) -> list[Fold]:
+def all_folds(stage: str, preset: str, variants: Sequence[str], *, epochs: int) -> list[Fold]:
     """A stage's trainings, seed by seed and fold by fold, so that what was done by some point compares variants."""
     return [
-        Fold(stage=stage, variant=variant, epochs=epochs, seed=seed, fold=fold)
-        for seed in range(STAGES[stage].n_seeds)
-        for fold in range(STAGES[stage].n_folds)
+        Fold(stage=stage, preset=preset, variant=variant, epochs=epochs, seed=seed, fold=fold)
+        for seed in STAGES[stage].seeds
+        for fold in range(1, N_FOLDS + 1)
         for variant in variants
     ]
 
@@ -192,36 +168,39 @@ def comparable(trainings: Sequence[Fold], results: Results) -> Compared:
     return {place: of_variants for place, of_variants in sorted(found.items()) if len(of_variants) == n_variants}
 
 
-def _run(trainings: Sequence[Fold], results: Results, pictures: Pictures) -> Iterator[tuple[Fold, dict[str, Any]]]:
+def _run(trainings: Sequence[Fold], results: Results, data: Path) -> Iterator[tuple[Fold, dict[str, Any]]]:
     for training in trainings:
         if results.get(training) is None:
-            result = training.train(pictures)
+            result = training.train(data)
             results.add(training, result)
             yield training, result
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs what is missing of a stage, and prints its table."""
+    """Runs what is missing of a stage, and prints its tables, one a preset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=tuple(STAGES))
-    parser.add_argument("pictures", type=Path, nargs="?", help=".npz file; where not given, nothing is trained")
+    parser.add_argument("data", type=Path, nargs="?", help="folder of a dataset; where not given, nothing is trained")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of results; is read and added to")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, help="where not given, the stage's")
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), metavar="VARIANT", help="of the stage's variants")
     options = parser.parse_args(arguments)
-    results = Results(options.results)
-    variants = [name for name in STAGES[options.stage].variants if not options.only or name in options.only]
-    trainings = all_folds(options.stage, variants, epochs=options.epochs)
-    if options.pictures is not None:
+    results, stage = Results(options.results), STAGES[options.stage]
+    variants = [name for name in stage.variants if not options.only or name in options.only]
+    presets = list(PRESETS)
+    if options.data is not None:
         load_tensorflow()
-        for training, result in _run(trainings, results, read_pictures(options.pictures)):
+        presets = [read_manifest(options.data).preset]
+    for preset in presets:
+        trainings = all_folds(options.stage, preset, variants, epochs=options.epochs or stage.epochs)
+        for training, result in _run(trainings, results, options.data) if options.data else ():
             maximum = np.mean(result["maximum"])
             print(f"{training.variant}, seed {training.seed}, fold {training.fold}: {maximum:.1%}", flush=True)
-    compared = comparable(trainings, results)
-    done = ", ".join(f"seed {seed} fold {fold}" for seed, fold in compared)
-    print(f"{len(compared)} of {len({(training.seed, training.fold) for training in trainings})} folds: {done or 'none'}")
-    if compared:
-        print_table(compared)
+        if compared := comparable(trainings, results):
+            n_folds = len({(training.seed, training.fold) for training in trainings})
+            done = ", ".join(f"seed {seed} fold {fold}" for seed, fold in compared)
+            print(f"{preset}: {len(compared)} of {n_folds} folds: {done}")
+            print_table(compared)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ class TrainOptions:
         batchnorm: Whether batch normalisation is added to it.
         standardize: One of STANDARDIZATIONS: by which statistics of the train split it standardises its input; None for those of
             the dataset's preset, if it has any.
+        robust: Whether the network hears neither the level of a chunk nor what codecs take away.
         epochs: Passes over the train split.
         batch_size: Samples per step, over all replicas.
         learning_rate: Of Adam, at its highest.
@@ -86,6 +87,7 @@ class TrainOptions:
     reprogramming: str | None = None
     batchnorm: bool = False
     standardize: str | None = None
+    robust: bool = False
     epochs: int = 200
     batch_size: int = 64
     learning_rate: float = 5e-5
@@ -186,8 +188,11 @@ class TrainOptions:
                 f"--augment, --mixup and --random-crop change log-mels, and --model {self.model} is trained on features that are "
                 "computed of them once: leave them out"
             )
-        if self.on_tagger and self.standardize:
-            raise UsageError(f"--standardize is for other networks: the tagger of --model {self.model} standardises by itself")
+        if self.on_tagger and (self.standardize or self.robust):
+            raise UsageError(
+                f"--standardize and --robust are for other networks: the tagger of --model {self.model} standardises by itself, "
+                "and hears no level"
+            )
         if (self.model == "reprogrammed") != (self.reprogramming is not None):
             raise UsageError(f"--model reprogrammed and --reprogramming {', '.join(REPROGRAMMINGS)} belong together")
         if self.folds and self.selects:

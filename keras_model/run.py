@@ -137,7 +137,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
     data = load_train_and_test(options, manifest)
     baseline = band_statistics_baseline(data.train, data.test, n_frames=manifest.spec.n_kept_frames)
     log_mels = data.test
-    data, build, whole = prepare(options, data, manifest.genres)
+    data, build, whole = prepare(options, data, manifest.genres, manifest.spec)
     history = HistoryFile(options.output / HISTORY_FILE, batch_size=options.batch_size, n_records=data.train.n_records)
     trained = fit(
         options,

@@ -59,6 +59,12 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
         choices=STANDARDIZATIONS,
         help="have the network standardise each mel band; where not given, as the dataset's preset does",
     )
+    parser.add_argument(
+        "--robust",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="have the network hear each chunk at one level, and nothing of what codecs take away",
+    )
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="paper", help="defaults of other options: docs/recipes.md")
     parser.add_argument("--runs", type=positive(int), default=1, help="runs, with seeds one after the other, and their summary")
     parser.add_argument("--folds", type=positive(int), default=0, help="cross-validate: a run for each fold of the tracks")

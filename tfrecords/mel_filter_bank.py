@@ -30,6 +30,12 @@ def mel_to_hz(mels: NDArray[np.float64], *, scale: MelScale) -> NDArray[np.float
     return np.where(mels < _SLANEY_BREAK_MEL, linear, logarithmic)
 
 
+def band_edges_hz(spec: LogMelSpec) -> NDArray[np.float64]:
+    """Where bands begin, peak and end, (n_mels + 2,): band m begins at the m-th, peaks at the next, ends at the one after."""
+    limits_mel = (hz_to_mel(spec.fmin_hz, scale=spec.mel_scale), hz_to_mel(spec.fmax_hz, scale=spec.mel_scale))
+    return mel_to_hz(np.linspace(*limits_mel, spec.n_mels + 2), scale=spec.mel_scale)
+
+
 def mel_filter_bank(spec: LogMelSpec) -> NDArray[np.float32]:
     """Triangular mel filters: band m rises from the centre of band m − 1 to its own and falls to the centre of band m + 1.
 
@@ -43,9 +49,7 @@ def mel_filter_bank(spec: LogMelSpec) -> NDArray[np.float32]:
         ValueError: If a band is so narrow that it holds no FFT bin.
     """
     bins_hz = np.fft.rfftfreq(spec.n_fft, d=1.0 / spec.sample_rate)  # (n_fft // 2 + 1,)
-    limits_mel = (hz_to_mel(spec.fmin_hz, scale=spec.mel_scale), hz_to_mel(spec.fmax_hz, scale=spec.mel_scale))
-    edges_hz = mel_to_hz(np.linspace(*limits_mel, spec.n_mels + 2), scale=spec.mel_scale)  # (n_mels + 2,)
-
+    edges_hz = band_edges_hz(spec)  # (n_mels + 2,)
     widths_hz = np.diff(edges_hz)  # (n_mels + 1,)
     slopes = edges_hz[:, np.newaxis] - bins_hz  # (n_mels + 2, n_fft // 2 + 1)
     rising = -slopes[:-2] / widths_hz[:-1, np.newaxis]

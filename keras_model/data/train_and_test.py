@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.data.split_data import SplitData, load_split
+from keras_model.networks.robust import heard
 from keras_model.options import TrainOptions
 from tfrecords.errors import UsageError
 from tfrecords.folds import fold_of_tracks
+from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.manifest import Manifest
 from tfrecords.statistics import LogMelStatistics, band_standardization
 from tfrecords.tracks import TrackLine, read_tracks
@@ -53,16 +55,17 @@ def load_train_and_test(options: TrainOptions, manifest: Manifest) -> TrainAndTe
         return _load_fold(options, manifest)
     cache_bytes = options.cache_gib * 2**30
     statistics = manifest.splits["train"].statistics
-    standardization = _standardization(options, manifest.standardization, statistics)
+    train = load_split(options.dataset, manifest, "train", cache_bytes=cache_bytes, for_training=not options.on_tagger)
+    standardization = _standardization(options, train, manifest.spec, (manifest.standardization, statistics))
     validation = None
     if VALIDATION in manifest.splits:
         validation = load_split(options.dataset, manifest, VALIDATION, cache_bytes=cache_bytes)
     return TrainAndTest(
-        train=load_split(options.dataset, manifest, "train", cache_bytes=cache_bytes, for_training=not options.on_tagger),
+        train=train,
         validation=validation,
         test=load_split(options.dataset, manifest, "test", cache_bytes=cache_bytes),
         standardization=standardization,
-        mean=train_mean(standardization, statistics),
+        mean=train_mean(None if options.robust else standardization, statistics),
         seen=[track for track in read_tracks(options.dataset) if track["split"] in ("train", VALIDATION)],
         described={
             "split_scheme": manifest.split_scheme,
@@ -97,30 +100,47 @@ def _load_fold(options: TrainOptions, manifest: Manifest) -> TrainAndTest:
             log_mels[places], labels[places], track_ids[places].tolist(), chunk_indices[places], places=places
         )
 
-    statistics = LogMelStatistics(manifest.spec)
-    (trained,) = np.nonzero(~is_tested)
-    for first in range(0, len(trained), _BLOCK):
-        statistics.add(log_mels[trained[first : first + _BLOCK]])
-    standardization = _standardization(options, statistics.standardization(), statistics.summary())
+    train = chosen(~is_tested)
+    statistics = _statistics(train, manifest.spec, robust=False)
+    summary = statistics.summary()
+    standardization = _standardization(options, train, manifest.spec, (statistics.standardization(), summary))
     counts = {
         name: {"tracks": len(set(track_ids[mask].tolist())), "records": int(mask.sum())}
         for name, mask in (("train", ~is_tested), ("test", is_tested))
     }
     return TrainAndTest(
-        train=chosen(~is_tested),
+        train=train,
         validation=None,
         test=chosen(is_tested),
         standardization=standardization,
-        mean=train_mean(standardization, statistics.summary()),
+        mean=train_mean(None if options.robust else standardization, summary),
         seen=[track for track in tracks if fold_of[track["track_id"]] != options.fold - 1],
         described={"split_scheme": f"kfold-{options.fold}/{options.folds}", "splits": counts, "tested_on": splits},
     )
 
 
 def _standardization(
-    options: TrainOptions, of_preset: Mapping[str, Any] | None, statistics: Mapping[str, Any]
+    options: TrainOptions,
+    train: SplitData,
+    spec: LogMelSpec,
+    of_log_mels: tuple[Mapping[str, Any] | None, Mapping[str, Any]],
 ) -> Mapping[str, Any] | None:
-    return band_standardization(statistics) if options.standardize == "per_band" else of_preset
+    """What the network standardises by: of the log-mels, or of what a robust network hears of them, which a pass gathers.
+
+    `of_log_mels`: the standardisation that the preset has, and the statistics.
+    """
+    of_preset, summary = of_log_mels
+    if options.robust:
+        statistics = _statistics(train, spec, robust=True)
+        of_preset, summary = statistics.standardization(), statistics.summary()
+    return band_standardization(summary) if options.standardize == "per_band" else of_preset
+
+
+def _statistics(split: SplitData, spec: LogMelSpec, *, robust: bool) -> LogMelStatistics:
+    statistics = LogMelStatistics(spec)
+    for log_mels in split.ordered_batches(batch_size=_BLOCK):
+        statistics.add((heard(log_mels, spec=spec) if robust else log_mels).numpy()[..., 0])
+    return statistics
 
 
 def train_mean(standardization: Mapping[str, Any] | None, statistics: Mapping[str, Any]) -> NDArray[np.float32]:

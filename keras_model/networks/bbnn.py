@@ -49,7 +49,7 @@ def bbnn(
     Arguments, result and errors are those of `build_classifier`.
     """
     check_shape("bbnn", shape, (_FIRST_POOL, _LAST_POOL))
-    inputs, x = log_mel_input(shape, standardization)
+    inputs, x = log_mel_input(shape, standardization, robust_spec=settings.robust_spec)
     parts: dict[str, Any] = {"l1": settings.l1, "synchronized": synchronized}
     x = convolution(x, _N_FILTERS, (3, 3), name="first", l1=settings.l1, initializer=_INITIALIZER)
     x = _normalized(x, name="first", synchronized=synchronized)

@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_model.networks.robust import heard
 from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import LogMelSpec
 
 SLOPE = 0.3  # of LeakyReLU, Schindler, Lidy and Rauber (2016)
 _N_HIDDEN = 200
@@ -36,23 +38,27 @@ def check_shape(network: str, shape: Size, *branches: Sequence[Size]) -> None:
         )
 
 
-def log_mel_input(shape: Size, standardization: Mapping[str, Any] | None) -> tuple[Any, Any]:
-    """The model's input, (batch, n_mels, n_frames, 1), and that input standardised.
+def log_mel_input(
+    shape: Size, standardization: Mapping[str, Any] | None, *, robust_spec: LogMelSpec | None = None
+) -> tuple[Any, Any]:
+    """The model's input, (batch, n_mels, n_frames, 1), and that input as it is heard, standardised.
 
     Args:
         shape: (n_mels, n_frames).
         standardization: `mean` and `std` of the dataset's manifest, (n_mels, 1) or (n_mels, n_frames); None for none.
+        robust_spec: Of the log-mels, where the network is to be robust.
     """
     inputs = keras.Input((*shape, 1), name="log_mel")
+    x = inputs if robust_spec is None else heard(inputs, spec=robust_spec)
     if standardization is None:
-        return inputs, inputs
+        return inputs, x
     mean, std = (np.asarray(standardization[key], dtype=np.float32) for key in ("mean", "std"))
     axes = (1,) if mean.shape[1] == 1 else (1, 2)
     # Log-mels have an offset of their own: in float16, what the mean takes away would be lost.
     layer = keras.layers.Normalization(
         axis=axes, mean=mean.squeeze(), variance=(std * std).squeeze(), dtype=_full_precision(), name="standardization"
     )
-    return inputs, layer(inputs)
+    return inputs, layer(x)
 
 
 def convolution(x: Any, n_filters: int, kernel_size: Size, *, name: str, l1: float, initializer: str = "he_normal") -> Any:

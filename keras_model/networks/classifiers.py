@@ -13,6 +13,7 @@ from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shallow import shallow
 from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.programs import program
 
 _BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn, "probe": probe}
@@ -26,6 +27,7 @@ def build_classifier(
     batchnorm: bool = False,
     l1: float | None = None,
     dropout: float | None = None,
+    robust_spec: LogMelSpec | None = None,
     standardization: Mapping[str, Any] | None = None,
     synchronized: bool = True,
 ) -> keras.Model:
@@ -38,6 +40,7 @@ def build_classifier(
         batchnorm: Whether batch normalisation is added; not to `bbnn` and `probe`, which always have it.
         l1: L1 penalty on every kernel; None for the network's own.
         dropout: Rate before the genre layer; None for the network's own.
+        robust_spec: Of the log-mels, for a network that hears neither their level nor what codecs take away; None for not.
         standardization: `mean` and `std` of the dataset's manifest, (n_mels, 1) or (n_mels, n_frames); None for none.
         synchronized: Whether batch normalisation takes its statistics from all replicas together.
 
@@ -47,7 +50,7 @@ def build_classifier(
     Raises:
         UsageError: If there is no such network, the shape is too small for it, or it cannot be built as asked.
     """
-    settings = network_settings(name, batchnorm=batchnorm, l1=l1, dropout=dropout)
+    settings = network_settings(name, batchnorm=batchnorm, l1=l1, dropout=dropout, robust_spec=robust_spec)
     if name not in _BUILDERS:
         raise UsageError(f"the network {name} is made of its train split: {program('train')} --model {name}")
     return _BUILDERS[name](

@@ -42,7 +42,7 @@ def deep(
     Arguments, result and errors are those of `build_classifier`.
     """
     check_shape("deep", shape, _TIME_POOLS, _FREQUENCY_POOLS)
-    inputs, x = log_mel_input(shape, standardization)
+    inputs, x = log_mel_input(shape, standardization, robust_spec=settings.robust_spec)
     parts: dict[str, Any] = {"batchnorm": settings.batchnorm, "l1": settings.l1, "synchronized": synchronized}
     time = _branch(x, _TIME_KERNELS, _TIME_POOLS, name="time", **parts)
     frequency = _branch(x, _FREQUENCY_KERNELS, _FREQUENCY_POOLS, name="frequency", **parts)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_model.level import log_mels_of, magnitudes_of
+from keras_model.level import log_mels_of, magnitudes_of, to_mean
 from keras_model.networks.blocks import Size
 from keras_model.pretrained.musicnn import load_tagger
 from tfrecords.log_mel_spec import PRESETS
@@ -12,8 +12,6 @@ from tfrecords.log_mel_spec import PRESETS
 _SPEC = PRESETS["musicnn"]
 # The mean over bands and frames of the mel power of a chunk as it is usually mastered, by GTZAN's clips.
 _MEAN_POWER = 0.35
-# 25 dB below that: what is softer is amplified no further, for the logarithm's offset has taken its digits.
-_LEAST_POWER = 1e-3
 
 
 def tagger_input(shape: Size) -> tuple[Any, Any]:
@@ -23,9 +21,7 @@ def tagger_input(shape: Size) -> tuple[Any, Any]:
     the power is taken out of the logarithm, scaled, and put back.
     """
     inputs = keras.Input((*shape, 1), name="log_mel")
-    power = magnitudes_of(inputs, spec=_SPEC)
-    mean = keras.ops.mean(power, axis=(1, 2, 3), keepdims=True)
-    return inputs, log_mels_of(power * (_MEAN_POWER / keras.ops.maximum(mean, _LEAST_POWER)), spec=_SPEC)
+    return inputs, log_mels_of(to_mean(magnitudes_of(inputs, spec=_SPEC), _MEAN_POWER, spec=_SPEC), spec=_SPEC)
 
 
 def tagger_up_to(*layers: str) -> keras.Model:

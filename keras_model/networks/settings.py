@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import LogMelSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,11 +14,13 @@ class NetworkSettings:
         batchnorm: Whether it has batch normalisation.
         l1: L1 penalty on every kernel.
         dropout: Rate before the genre layer.
+        robust_spec: Of the log-mels, where the network is robust: keras_model.networks.robust; None where it is not.
     """
 
     batchnorm: bool
     l1: float
     dropout: float
+    robust_spec: LogMelSpec | None = None
 
 
 # How the first convolutions are computed: keras_model.networks.fused.
@@ -37,7 +40,12 @@ REPROGRAMMINGS = ("noise", "input", "skip")
 
 
 def network_settings(
-    name: str, *, batchnorm: bool = False, l1: float | None = None, dropout: float | None = None
+    name: str,
+    *,
+    batchnorm: bool = False,
+    l1: float | None = None,
+    dropout: float | None = None,
+    robust_spec: LogMelSpec | None = None,
 ) -> NetworkSettings:
     """What a network is built with: what was asked for, and the network's own setting for every None.
 
@@ -53,4 +61,5 @@ def network_settings(
         batchnorm=batchnorm or own.batchnorm,
         l1=own.l1 if l1 is None else l1,
         dropout=own.dropout if dropout is None else dropout,
+        robust_spec=robust_spec,
     )

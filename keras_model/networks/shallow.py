@@ -37,7 +37,7 @@ def shallow(
     Arguments, result and errors are those of `build_classifier`.
     """
     check_shape("shallow", shape, [_TIME_POOL], [_FREQUENCY_POOL])
-    inputs, x = log_mel_input(shape, standardization)
+    inputs, x = log_mel_input(shape, standardization, robust_spec=settings.robust_spec)
     parts: dict[str, Any] = {"batchnorm": settings.batchnorm, "l1": settings.l1, "synchronized": synchronized}
     time = convolution_block(x, _N_FILTERS, (10, 23), _TIME_POOL, name="time", **parts)
     frequency = convolution_block(x, _N_FILTERS, (21, 20), _FREQUENCY_POOL, name="frequency", **parts)

@@ -20,6 +20,7 @@ from keras_model.training.backup import Backup
 from keras_model.training.callbacks import EvaluateTracks, NameDivergence, SeedDropout
 from keras_model.training.optimizer import build_optimizer
 from tfrecords.errors import UsageError
+from tfrecords.log_mel_spec import LogMelSpec
 
 _MOST_STEPS_PER_EXECUTION = 16
 
@@ -50,9 +51,15 @@ class TrainedModel:
 
 
 def build_model(
-    options: TrainOptions, *, shape: tuple[int, int], n_genres: int, standardization: Mapping[str, Any] | None, synchronized: bool
+    options: TrainOptions,
+    *,
+    shape: tuple[int, int],
+    n_genres: int,
+    standardization: Mapping[str, Any] | None,
+    synchronized: bool,
+    robust_spec: LogMelSpec | None = None,
 ) -> keras.Model:
-    """The network that the options name."""
+    """The network that the options name; a robust one where the spec of its log-mels is given."""
     return build_classifier(
         options.model,
         shape,
@@ -60,6 +67,7 @@ def build_model(
         batchnorm=options.batchnorm,
         l1=options.l1,
         dropout=options.dropout,
+        robust_spec=robust_spec,
         synchronized=synchronized,
         standardization=standardization,
     )

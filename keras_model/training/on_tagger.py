@@ -1,6 +1,7 @@
 """What a network with the pre-trained tagger in it is trained on, begins with, and is saved as."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from keras_model.networks.reprogrammed import TagMapping, reprogrammed
 from keras_model.options import TrainOptions
 from keras_model.pretrained.musicnn import LOGITS, TAGS
 from keras_model.training.fit import build_model, fit
+from tfrecords.log_mel_spec import LogMelSpec
 
 # The training, of seconds, of what a fine-tuned network begins as; it has no validation split.
 _PROBE: dict[str, Any] = {
@@ -37,13 +39,14 @@ class Preparation(NamedTuple):
     whole: Callable[[keras.Model], keras.Model]  # of what was trained, the network from log-mels to genres
 
 
-def prepare(options: TrainOptions, data: TrainAndTest, genres: tuple[str, ...]) -> Preparation:
+def prepare(options: TrainOptions, data: TrainAndTest, genres: tuple[str, ...], spec: LogMelSpec) -> Preparation:
     """Computes what the network needs of its data before it is trained; of a network without tagger, nothing.
 
     Args:
         options: Of the run.
-        data: Log-mels of preset `musicnn`.
+        data: For a network on the tagger, log-mels of preset `musicnn`.
         genres: In the order of the labels.
+        spec: Of the log-mels.
 
     Raises:
         UsageError: If the tagger's weights are not on this machine.
@@ -52,7 +55,7 @@ def prepare(options: TrainOptions, data: TrainAndTest, genres: tuple[str, ...]) 
     if options.model == "reprogrammed":
         return Preparation(data, _reprogrammed(options, data, genres), _itself)
     if not options.on_tagger:
-        return Preparation(data, build_model, _itself)
+        return Preparation(data, functools.partial(build_model, robust_spec=spec if options.robust else None), _itself)
     shape = data.train.shape
     print("Tagger   features of every record, computed once", flush=True)
     features = features_of(data, tagger_features(shape))
