@@ -18,11 +18,12 @@ TRAIN = [
     "requests>=2.32,<3",
     "urllib3>=2,<3",
 ]
+LIGHT = ["onnxruntime>=1.20,<2"]
 FORMATS = [
+    *LIGHT,
     "ai-edge-litert>=2,<3",
     "backports-strenum<1.3",
     "onnx>=1.17,<2",
-    "onnxruntime>=1.20,<2",
     "tf2onnx>=1.17,<2",
 ]
 MORE_AUDIO = ["av>=18.1,<19"]
@@ -54,6 +55,7 @@ setup(
     package_data={
         "beam_pipeline.splits": ["lists/*.json"],
         "keras_model.networks": ["gtzan_head.*"],
+        "keras_model.prediction": ["templates/*.html"],
         "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
     },
@@ -75,6 +77,7 @@ setup(
     extras_require={
         "train": TRAIN,
         "formats": FORMATS,
+        "light": LIGHT,
         "audio": MORE_AUDIO,
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],

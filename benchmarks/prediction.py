@@ -15,14 +15,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 
 from benchmarks.corpus import write_tracks
 from benchmarks.processes import measure
-from keras_model.prediction.model import Predictor, find_saved_model
+from keras_model.prediction.blocks import log_mel_blocks
+from keras_model.prediction.model import Predictor
 from keras_model.quiet import load_tensorflow
 from tfrecords.log_mel_spec import PRESETS
 
@@ -31,15 +32,18 @@ _GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", 
 
 
 def export_untrained(folder: Path) -> None:
-    """Exports an untrained shallow network with batch normalisation."""
+    """Exports an untrained shallow network with batch normalisation, as train.py does, and as an ONNX file."""
     from keras_model.export import export_model
     from keras_model.networks.classifiers import build_classifier
+    from keras_model.networks.fused import implement
     from keras_model.run_folder import FrontEnd
+    from keras_model.serving.portable_formats import export_portable
     from tfrecords.corpus import CorpusInfo
 
     model = build_classifier("shallow", _SPEC.shape, n_genres=len(_GENRES), batchnorm=True)
     front_end = FrontEnd(spec=_SPEC, genres=_GENRES, corpus=CorpusInfo(name="benchmark"), fingerprint="0" * 64)
-    export_model(model, front_end, folder=folder)
+    export_portable(model, front_end, "onnx", folder=folder, name="genres")
+    export_model(implement(model), front_end, folder=folder)
 
 
 def _plain_log_mels(data: bytes) -> np.ndarray:
@@ -67,11 +71,13 @@ def _plain_log_mels(data: bytes) -> np.ndarray:
     return np.stack(log_mels)[..., np.newaxis].astype(np.float32)
 
 
-def _contestants(model: Path, data: bytes) -> dict[str, Callable[[], Any]]:
-    """From bytes to a genre, by name; this project first."""
+def _contestants(folder: Path, data: bytes) -> dict[str, Callable[[], Any]]:
+    """From bytes to a genre, by name; this project first, and the parts of its work that it does on all cores at once."""
     from benchmarks.stock_network import pooled_before_activation
 
-    predictor = Predictor.load(model)
+    predictor, of_file = Predictor.load(folder), Predictor.load(folder / "genres.onnx")
+    block = next(log_mel_blocks(_file(data), spec=_SPEC))
+    log_mels = block.log_mels
     stock = pooled_before_activation(batchnorm=True)
 
     def one_at_a_time() -> int:
@@ -81,13 +87,25 @@ def _contestants(model: Path, data: bytes) -> dict[str, Callable[[], Any]]:
 
     return {
         "this project": lambda: predictor.predict(data).genre,
+        "  decoding": lambda: [len(part.waveform) for part in log_mel_blocks(_file(data), spec=_SPEC)],
+        "  log-mels of all chunks, one core": lambda: block.log_mels,
+        "  network on all chunks": lambda: predictor.probabilities(log_mels),
+        "this project, ONNX file": lambda: of_file.predict(data).genre,
         "librosa + stock Keras, a chunk at a time": one_at_a_time,
         "librosa + stock Keras, all chunks at once": lambda: stock.predict_on_batch(_plain_log_mels(data)).mean(axis=0).argmax(),
     }
 
 
-def _print_one_track(model: Path, track: Path, rounds: int) -> None:
-    contestants = _contestants(model, track.read_bytes())
+def _file(data: bytes) -> BinaryIO:
+    """An open file, which decoders read by its descriptor."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as it is referred to
+    file.write(data)
+    file.flush()
+    return file
+
+
+def _print_one_track(folder: Path, track: Path, rounds: int) -> None:
+    contestants = _contestants(folder, track.read_bytes())
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, classify in contestants.items():
@@ -101,14 +119,17 @@ def _print_one_track(model: Path, track: Path, rounds: int) -> None:
         print(f"  {name:44}{1e3 * median:9.0f} ms{median / medians['this project']:8.2f}×", flush=True)
 
 
-def _print_processes(model: Path, tracks: list[Path], rounds: int) -> None:
-    predict = [sys.executable, "-m", "keras_model.predict", str(model), "--csv"]
-    many = measure([*predict, *map(str, tracks)])
+def _print_processes(folder: Path, tracks: list[Path], rounds: int) -> None:
+    predict = [sys.executable, "-m", "keras_model.predict"]
+    models = {"the SavedModel": folder / "genres", "the ONNX file": folder / "genres.onnx"}
     print(f"\nThe command on {len(tracks)} tracks, the whole process")
-    print(f"  {many.seconds:.1f} s, {len(tracks) / many.seconds:.1f} tracks/s, at most {many.peak_mib:.0f} MiB", flush=True)
+    for name, model in models.items():
+        many = measure([*predict, str(model), "--csv", *map(str, tracks)])
+        rate = len(tracks) / many.seconds
+        print(f"  {name:16} {many.seconds:.1f} s, {rate:.1f} tracks/s, at most {many.peak_mib:.0f} MiB", flush=True)
     commands = {
         'python -c "import tensorflow"': [sys.executable, "-c", "import tensorflow"],
-        "the command on one track": [*predict, str(tracks[0])],
+        **{f"the command on one track, {name}": [*predict, str(model), str(tracks[0])] for name, model in models.items()},
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
@@ -131,10 +152,9 @@ def main() -> None:
         tracks = write_tracks(folder / "tracks", options.tracks, workers=os.cpu_count() or 1)
         load_tensorflow()
         export_untrained(folder / "export")
-        model = find_saved_model(folder / "export")
         print(f"Preset paper, shallow network with batch normalisation, {os.cpu_count()} cores", flush=True)
-        _print_one_track(model, tracks[0], options.rounds)
-        _print_processes(model, tracks, max(3, options.rounds // 2))
+        _print_one_track(folder / "export", tracks[0], options.rounds)
+        _print_processes(folder / "export", tracks, max(3, options.rounds // 2))
 
 
 if __name__ == "__main__":

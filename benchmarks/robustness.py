@@ -20,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from keras_model.prediction.model import Predictor
+from keras_model.prediction.runtimes import of_tensorflow
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, FrontEnd
 from tfrecords.text_table import columns
@@ -73,7 +74,7 @@ def load_run(run: Path) -> tuple[Predictor, Mapping[str, str]]:
     genres = {track_id: track["genre"] for track_id, track in metrics["final"]["tracks"].items()}
     signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32)]
     network = tf.function(lambda log_mels: model(log_mels[..., tf.newaxis], training=False), input_signature=signature)
-    return Predictor(network, front_end), genres
+    return Predictor(of_tensorflow(network), front_end), genres
 
 
 def decisions(audio: Path, runs: Sequence[Path], changes: Mapping[str, Change]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from keras_model.prediction.files import find_audio_files
-from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
+from keras_model.prediction.output import add_shared_arguments, reason_of, writer_of
 from keras_model.serving_client.protocol import Address, ServingError
 from keras_model.serving_client.remote_predictor import RemotePredictor
 from tfrecords.audio import UnusableAudioError
@@ -73,9 +73,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _classify(options: argparse.Namespace) -> int:
+    writer = writer_of(options, PROGRAM)
     address = Address(url=options.url, model=options.model, version=options.version, timeout_seconds=options.timeout)
     files = find_audio_files(options.paths)
-    writer: PredictionWriter = (options.writer or BarWriter)(stream=sys.stdout, program=PROGRAM, top=options.top)
     status = 0
     with contextlib.closing(writer), contextlib.closing(connect(address)) as server:
         predictor = RemotePredictor(server, n_retries=options.retries)

@@ -1,6 +1,6 @@
 """Writes a SavedModel in TF Serving's layout, `<folder>/<name>/<version>/`, and checks it before it gets its name.
 
-Command line: `python -m keras_model.export RUN --to DIR` exports any finished run.
+Command line: `python -m keras_model.export [RUN] --to DIR` exports any finished run, or the network that ships.
 """
 
 import argparse
@@ -127,10 +127,10 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = CommandParser(
         prog=program("export"),
-        description="Exports a finished run for TF Serving, as the next version of a model, and to ONNX and LiteRT.",
+        description="Exports a network for TF Serving, as the next version of a model, and to ONNX and LiteRT.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("run", type=folder, help="folder of the run")
+    parser.add_argument("run", type=folder, nargs="?", help="folder of a finished run; without one, the network that ships")
     parser.add_argument("--to", type=folder, required=True, metavar="DIR", help="folder of the models")
     parser.add_argument("--name", default=MODEL_NAME, help="of the model: DIR/NAME/VERSION")
     parser.add_argument(
@@ -159,18 +159,25 @@ def main(arguments: list[str]) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from keras_model.evaluate import read_run
+    from keras_model.pretrained.wheel import read_wheel
     from keras_model.quiet import load_tensorflow
 
     check_name(options.name)
     if options.chunks and "saved-model" not in options.format:
         raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
-    front_end = read_run(options.run)
+    if options.run:
+        read_run(options.run)  # refuses before TensorFlow takes its seconds
+    else:
+        read_wheel()
     load_tensorflow(verbose=options.verbose)
     from keras_model.networks.classifiers import load_model
+    from keras_model.networks.shipped import load_shipped
 
     for form in dict.fromkeys(options.format):
         # Other runtimes have convolutions of their own.
-        model = load_model(options.run / MODEL_FILE, options.convolution if form == "saved-model" else "stock")
+        convolution = options.convolution if form == "saved-model" else "stock"
+        run = options.run
+        model, front_end = (load_model(run / MODEL_FILE, convolution), read_run(run)) if run else load_shipped()
         if form == "saved-model":
             path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
         else:

@@ -2,17 +2,19 @@
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 from tqdm import tqdm
 
-from keras_model.prediction.files import timeline_paths
+from keras_model.prediction.files import AudioFile, timeline_paths
+from keras_model.prediction.finding import find_model_and_files
 from keras_model.prediction.loading import load
-from keras_model.prediction.model import SHIPPED, find_model_and_files
-from keras_model.prediction.output import BarWriter, PredictionWriter, add_shared_arguments, reason_of
+from keras_model.prediction.model import SHIPPED, Outcome, Predictor
+from keras_model.prediction.output import add_shared_arguments, reason_of, writer_of
 from keras_model.prediction.track import Prediction
 from keras_model.pretrained.wheel import read_wheel
-from keras_model.quiet import load_tensorflow, native_stderr_dropped
+from keras_model.quiet import load_tensorflow, native_stderr_dropped, spare_gpu_memory
 from tfrecords.command import CommandParser, exit_status, whole
 from tfrecords.errors import printable
 from tfrecords.programs import program
@@ -26,7 +28,8 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         prog=program("predict"),
         description="Prints the genre of audio files.",
         usage="%(prog)s [-h] [options] [MODEL] PATH [PATH ...]",
-        epilog="A folder that comes first and holds a run or an exported model is asked; without one, the network that ships is. "
+        epilog="A model that comes first is asked: the folder of a run or an export, or a .onnx or .tflite file, which needs no "
+        "TensorFlow; without one, the network that ships is. "
         "Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
     )
     add_shared_arguments(parser)
@@ -35,8 +38,9 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--timeline",
-        metavar="OUT.png",
-        help="draw the genres over time; for several files OUT is a folder (one that exists, or ends in /)",
+        metavar="OUT",
+        help="draw the genres over time: a picture, OUT.png or OUT.svg, or a page, OUT.html; for several files OUT is a folder "
+        "of .png files (one that exists, or ends in /)",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show the messages of TensorFlow and of audio decoders")
     return parser.parse_intermixed_args(arguments)  # options may stand between paths
@@ -53,28 +57,27 @@ def main(arguments: list[str]) -> int:
 
 
 def _classify(options: argparse.Namespace) -> int:
+    writer = writer_of(options, PROGRAM)
     model, files = find_model_and_files(options.paths)
     pictures = [] if options.timeline is None else timeline_paths(options.timeline, files)
     if pictures:
         from keras_model.prediction.timeline import write_timeline  # matplotlib takes a second to import
     if model is None:
         read_wheel()  # refuses before TensorFlow takes its seconds
-    load_tensorflow(verbose=options.verbose)
-    predictor = load(model)
-    front_end = predictor.front_end
-    if model is None:
-        print(f"{PROGRAM}: no run is named; asking {SHIPPED} (docs/pretrained.md)", file=sys.stderr)
-    if front_end.corpus.synthetic:
-        print(f"{PROGRAM}: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
-    writer: PredictionWriter = (options.writer or BarWriter)(
-        stream=sys.stdout, program=PROGRAM, synthetic=front_end.corpus.synthetic, top=options.top
-    )
-    status = 0
+    if model is None or model.is_dir():
+        spare_gpu_memory()
+        load_tensorflow(verbose=options.verbose)
     with nullcontext() if options.verbose else native_stderr_dropped():
-        is_shown = len(files) > 1 and sys.stderr.isatty()
-        outcomes = predictor.predict_files(files, n_chunks=options.chunks)
-        outcomes = tqdm(outcomes, total=len(files), unit="file", file=sys.stderr, disable=not is_shown, leave=False)
-        for number, (file, outcome) in enumerate(zip(files, outcomes, strict=True)):
+        predictor = load(model)
+        front_end = predictor.front_end
+        if model is None:
+            print(f"{PROGRAM}: no run is named; asking {SHIPPED} (docs/pretrained.md)", file=sys.stderr)
+        if front_end.corpus.synthetic:
+            print(f"{PROGRAM}: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
+        writer.synthetic = front_end.corpus.synthetic
+        status = 0
+        for number, outcome in enumerate(_outcomes(predictor, files, options.chunks)):
+            file = files[number]
             with tqdm.external_write_mode(file=sys.stdout):
                 if not isinstance(outcome, Prediction):
                     status = 1
@@ -89,6 +92,21 @@ def _classify(options: argparse.Namespace) -> int:
                     print(f"{PROGRAM}: {printable(str(pictures[number]))}: {reason_of(error)}", file=sys.stderr)
     writer.close()
     return status
+
+
+def _outcomes(predictor: Predictor, files: Sequence[AudioFile], n_chunks: int | None) -> Iterator[Outcome]:
+    """What becomes of each file; on a terminal under a bar of the files, or of the seconds of the only one."""
+    several = len(files) > 1
+    unit = {"total": len(files), "unit": "file"} if several else {"unit": " s of audio"}
+    with tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), leave=False, **unit) as bar:
+
+        def show(heard: float, of: float) -> None:
+            bar.total = round(of) or None
+            bar.update(round(heard) - bar.n)
+
+        for outcome in predictor.predict_files(files, n_chunks=n_chunks, progress=None if several or bar.disable else show):
+            bar.update(int(several))
+            yield outcome
 
 
 if __name__ == "__main__":

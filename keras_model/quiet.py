@@ -30,6 +30,11 @@ def load_tensorflow(*, verbose: bool = False) -> None:
         tensorflow.zeros(())  # the first operation starts the devices, which are announced too
 
 
+def spare_gpu_memory() -> None:
+    """Has TensorFlow take of a GPU what it needs, and not all of its memory; to be called before its devices start."""
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+
 @contextmanager
 def native_stderr_dropped() -> Iterator[None]:
     """Within it Python's own messages alone reach the screen.

@@ -13,7 +13,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from keras_model.prediction.model import Predictor, find_saved_model
+from keras_model.prediction.finding import find_model
+from keras_model.prediction.model import Predictor
 from keras_model.run_folder import FrontEnd
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tfrecords.corpus import CorpusInfo
@@ -38,7 +39,7 @@ class SamePredictor(Predictor):
 def loading_once() -> Iterator[None]:
     """Within it a model is loaded once: it takes seconds, and most tests ask for the same one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Predictor, "load", lambda path: load_once(find_saved_model(path)))
+        patch.setattr(Predictor, "load", lambda path: load_once(find_model(path)))
         yield
 
 

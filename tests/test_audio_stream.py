@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_model.prediction.model import LogMelBlock, log_mel_blocks
+from keras_model.prediction.blocks import LogMelBlock, log_mel_blocks
 from keras_model.prediction.track import chosen_chunks
 from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track, tone
 from tests.predicting import SamePredictor

@@ -20,7 +20,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from keras_model import export
 from keras_model.networks.classifiers import load_model
-from keras_model.prediction.model import load_saved_model
+from keras_model.prediction.runtimes import load_saved_model
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import ExportError
 from keras_model.serving.export_check import check_decisions, check_export

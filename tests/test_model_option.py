@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_model import evaluate, predict, train
 from keras_model.networks.classifiers import load_model
 from keras_model.networks.settings import NETWORKS
-from keras_model.prediction.model import load_saved_model
+from keras_model.prediction.runtimes import load_saved_model
 from keras_model.reports.comparison import network_title
 from tests.conftest import GENRES, STOCK
 from tests.networks import log_mels

@@ -154,11 +154,11 @@ def test_a_file_with_other_answers_is_not_written(
 ) -> None:
     onnx_format = portable_formats.FORMATS["onnx"]
 
-    def run_tampered(data: bytes) -> Callable[..., Any]:
-        classify = onnx_format.run(data)
-        return lambda values: tampered(classify(values))
+    def open_tampered(data: bytes) -> tuple[Callable[..., Any], str]:
+        network, description = onnx_format.opened(data)
+        return lambda values: tampered(network(values)), description
 
-    monkeypatch.setitem(portable_formats.FORMATS, "onnx", onnx_format._replace(run=run_tampered))
+    monkeypatch.setitem(portable_formats.FORMATS, "onnx", onnx_format._replace(opened=open_tampered))
     with pytest.raises(ExportError, match=problem):
         export_portable(small_network(), front_end(), "onnx", folder=tmp_path, name="a")
     assert list(tmp_path.iterdir()) == []

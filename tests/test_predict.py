@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
+from tqdm import tqdm
 
 from keras_model import predict
 from keras_model.evaluation.votes import vote
-from keras_model.prediction.model import Predictor, find_saved_model
+from keras_model.prediction.finding import find_model
+from keras_model.prediction.model import Predictor
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE, synthetic_track
 from tests.predicting import json_lines, loading_once, write_song
 from tests.served import by_pipeline
@@ -37,7 +40,7 @@ def song(tmp_path: Path) -> Path:
 
 
 def test_genre_confidence_and_bars(run: Path, song: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for model in (run, run / "export", find_saved_model(run).parent, find_saved_model(run)):
+    for model in (run, run / "export", find_model(run).parent, find_model(run)):
         assert predict.main([str(model), str(song)]) == 0
         lines = capsys.readouterr().out.splitlines()
         share = re.fullmatch(rf"{re.escape(str(song))}: noise (\d+\.\d%)", lines[0])
@@ -49,6 +52,12 @@ def test_genre_confidence_and_bars(run: Path, song: Path, capsys: pytest.Capture
 def test_top_shows_fewer_bars(run: Path, song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict.main([str(run), str(song), "--top", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+    assert predict.main([str(run), str(song), "--json"]) == 0
+    assert predict.main([str(run), str(song), "--json", "--top", "2"]) == 0
+    every, two = json_lines(capsys)
+    assert list(two["probabilities"].items()) == list(every["probabilities"].items())[:2]
+    assert predict.main([str(run), str(song), "--csv", "--top", "2"]) == 2
+    assert capsys.readouterr().err == "predict: --top is not for --csv, whose columns are every file's: one for each genre\n"
     with pytest.raises(SystemExit) as error:
         predict.main([str(run), str(song), "--top", "0"])
     assert error.value.code == 2
@@ -141,15 +150,29 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("n_files", [1, 3])
-def test_progress_is_shown_on_a_terminal_for_several_files(
-    run: Path, song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, n_files: int
+def test_progress_is_shown_on_a_terminal(
+    run: Path, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    assert predict.main([str(run), "--json", *[str(song)] * n_files]) == 0
-    assert len(json_lines(capsys)) == n_files
-    assert (f"/{n_files} [" in terminal.getvalue()) == (n_files > 1)
+    monkeypatch.setattr(tqdm, "monitor_interval", 0)
+    long = tmp_path / "long.wav"
+    soundfile.write(long, synthetic_track("noise", 1, seconds=62.0), SAMPLE_RATE)
+    for files, shown in (([song] * 3, ["| 3/3 ["]), ([long], ["| 30/62 [", "| 60/62 [", "| 62/62 ["])):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TQDM_MININTERVAL", "0")
+        assert predict.main([str(run), "--json", *map(str, files)]) == 0
+        assert len(json_lines(capsys)) == len(files)
+        assert all(text in terminal.getvalue() for text in shown)
+
+
+def test_it_takes_a_gpus_memory_as_needed_and_joins_no_strategy(
+    run: Path, song: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
+    for strategy in (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy):
+        monkeypatch.setattr(strategy, "__init__", None)
+    assert predict.main([str(run), str(song)]) == 0
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
 
 
 def test_no_progress_in_a_log(run: Path, song: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +183,7 @@ def test_no_progress_in_a_log(run: Path, song: Path, capsys: pytest.CaptureFixtu
 def test_a_model_of_synthetic_audio_says_so_once(
     run: Path, song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = shutil.copytree(find_saved_model(run), tmp_path / "model")
+    model = shutil.copytree(find_model(run), tmp_path / "model")
     front_end = json.loads((model / "assets" / "front_end.json").read_text())
     front_end["corpus"]["synthetic"] = True
     (model / "assets" / "front_end.json").write_text(json.dumps(front_end))
@@ -188,7 +211,7 @@ def test_a_missing_model_is_told_before_tensorflow_is_loaded(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("damage", ["assets", "variables", "saved_model.pb"])
 def test_a_damaged_model(run: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(find_saved_model(run), tmp_path / "model")
+    shutil.copytree(find_model(run), tmp_path / "model")
     if damage == "saved_model.pb":
         (tmp_path / "model" / damage).write_bytes(b"not a model")
     else:

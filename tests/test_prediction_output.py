@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from keras_model.prediction.files import AudioFile, timeline_paths
 from keras_model.prediction.output import BarWriter, CsvWriter
 from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
+from tests.html_page import Page
 from tfrecords.corpus import CorpusInfo
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import LogMelSpec
@@ -108,6 +110,24 @@ def test_a_timeline_of_any_length(n_chunks: int, tmp_path: Path) -> None:
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_an_svg_has_its_texts_and_is_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("a.svg", "b.SVG"):
+        timeline.write_timeline(tmp_path / name, prediction(SPLIT), name="Björk & <b>.wav", front_end=front_end())
+    picture = (tmp_path / "a.svg").read_bytes()
+    assert picture == (tmp_path / "b.SVG").read_bytes()
+    texts = [element.text for element in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314  # ours
+    assert "Björk & <b>.wav: hum 53% (majority vote: noise)" in texts
+
+
+def test_a_page_stands_by_itself_and_has_the_numbers(tmp_path: Path) -> None:
+    timeline.write_timeline(tmp_path / "x.html", prediction(SPLIT), name="<b>.wav", front_end=front_end(synthetic=True))
+    page = Page(tmp_path / "x.html")
+    assert (page.loads, page.tags.count("svg"), page.tags.count("b")) == ([], 1, 0)
+    assert "A model trained on SYNTHETIC audio." in page.text
+    numbers = page.text.partition("Most probable at")[2].split()
+    assert numbers == ["hum", "53.3", "%", "1", "00:00", "noise", "40.0", "%", "2", "00:20", "ticks", "6.7", "%", "0", "00:10"]
+
+
 def test_columns_are_means_of_neighbouring_chunks() -> None:
     probabilities = np.arange(2000, dtype=np.float32).reshape(1000, 2)
     edges = np.arange(1001.0)
@@ -146,7 +166,7 @@ def test_files_of_one_name_get_different_pictures(tmp_path: Path) -> None:
 def test_where_timelines_cannot_lie(tmp_path: Path) -> None:
     for out, n_files, message in (
         ("x.png", 2, "must be a folder for 2 files: one that exists, or '.*x.png/'"),
-        ("x.wav", 1, "must end in .png, or be a folder, got '.*x.wav'"),
+        ("x.pdf", 1, "must end in .png, .svg, .html, or be a folder, got '.*x.pdf'"),
         ("none/x.png", 1, "there is no folder .*none"),
         ("file/", 1, "cannot be made: "),
     ):

@@ -15,7 +15,8 @@ from keras_model.data.train_and_test import load_train_and_test
 from keras_model.networks.classifiers import load_model
 from keras_model.networks.probe import tagger_features
 from keras_model.options import TrainOptions
-from keras_model.prediction.model import find_saved_model, load_saved_model
+from keras_model.prediction.finding import find_model
+from keras_model.prediction.runtimes import load_saved_model
 from tests.tiny_dataset import TinyDataset
 
 
@@ -46,7 +47,7 @@ def test_a_run_of_the_probe_is_saved_served_and_predicts(
     assert evaluate.main([str(run), "--data", str(heard), "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert evaluated["cross_entropy"] == pytest.approx(metrics["final"]["cross_entropy"], abs=1e-5)
-    signature = load_saved_model(find_saved_model(run)).signatures["serving_default"]
+    signature = load_saved_model(find_model(run)).signatures["serving_default"]
     served = signature(log_mel=tf.constant(values[..., 0]))["probabilities"]
     np.testing.assert_allclose(served, model.predict(values, verbose=0), atol=1e-5)
     assert predict.main([str(run), "--json", str(corpus / "hum" / "hum.00000.wav")]) == 0

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_model.evaluation.votes import vote
 from keras_model.networks.classifiers import load_model
-from keras_model.prediction.model import load_saved_model
+from keras_model.prediction.runtimes import load_saved_model
 from keras_model.run_folder import FrontEnd
 from keras_model.serving.served_model import ServedModel
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track, tone

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from keras_model import client
-from keras_model.prediction.model import load_saved_model
+from keras_model.prediction.runtimes import load_saved_model
 from keras_model.serving_client.protocol import Address, ServingError, answered_probabilities
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
 from tests.served import front_end_of, version_of, wav

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_model import predict
+from keras_model import export, predict
 from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shipped import CARD, HEAD, head_of
@@ -36,6 +36,21 @@ def test_a_song_has_a_genre_before_any_training(shared: Path, tmp_path: Path, ca
     assert line.startswith(SAID)
     assert predict.main([str(folder), "--json"]) == 0, "a folder of songs is no run"
     assert json.loads(capsys.readouterr().out)["probabilities"] == lines[2]["probabilities"]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("wheel")
+def test_as_an_onnx_file_it_decides_alike(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    songs = [str(shared / "gtzan_audio" / genre / f"{genre}.{number:05d}.wav") for genre, number in (("blues", 0), ("metal", 5))]
+    assert export.main(["--to", str(tmp_path), "--format", "onnx"]) == 0
+    capsys.readouterr()
+    assert predict.main([*songs, "--json"]) == 0
+    expected = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert predict.main([str(tmp_path / "genres.onnx"), *songs, "--json"]) == 0
+    for line, by_keras in zip(capsys.readouterr().out.splitlines(), expected, strict=True):
+        found = json.loads(line)
+        assert found["genre_majority"] == by_keras["genre_majority"]
+        assert found["probabilities"] == pytest.approx(by_keras["probabilities"], abs=1e-4)
 
 
 def test_without_the_taggers_weights_a_line_says_what_to_run(tmp_path: Path) -> None:

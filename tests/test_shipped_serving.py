@@ -16,7 +16,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from keras_model import client
-from keras_model.prediction.model import Predictor, load_saved_model
+from keras_model.prediction.model import Predictor
+from keras_model.prediction.runtimes import load_saved_model
 from keras_model.run_folder import FrontEnd
 from keras_model.serving.served_model import ServedModel
 from keras_model.serving.serving_files import write_serving_files

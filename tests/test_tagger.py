@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keras_model.prediction.model import log_mel_blocks
+from keras_model.prediction.blocks import log_mel_blocks
 from keras_model.pretrained.musicnn import FEATURES, TAGS, load_tagger
 from keras_model.pretrained.wheel import read_checkpoint
 from tfrecords.errors import UsageError

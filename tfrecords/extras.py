@@ -10,7 +10,8 @@ from tfrecords.versions import PACKAGE
 # What is imported here, by the extra of setup.py that brings it.
 EXTRAS = {
     "train": ("tensorflow", "keras", "tensorflow_serving", "grpc", "matplotlib", "jinja2", "sklearn", "requests", "urllib3"),
-    "formats": ("ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"),
+    "light": ("onnxruntime",),
+    "formats": ("ai_edge_litert", "onnx", "tf2onnx"),
     "audio": ("av",),
 }
 

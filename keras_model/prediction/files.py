@@ -15,6 +15,7 @@ from tfrecords.errors import UsageError, printable, quoted
 _STANDARD_INPUT = "-"
 _STANDARD_INPUT_FILE = 0
 _COPY_BYTES = 1 << 20
+TIMELINES = (".png", ".svg", ".html")
 _LONGEST_NAME_BYTES = 200  # most file systems allow 255, and `write_whole` adds some while it writes
 
 
@@ -94,7 +95,8 @@ def timeline_paths(out: str, files: Sequence[AudioFile]) -> list[Path]:
     """Where the picture of each audio file is written, all different.
 
     Args:
-        out: A file ending in .png, or a folder: one that exists, or whose name ends with a slash, which is made.
+        out: A file with an ending of `TIMELINES`, or a folder for .png files: one that exists, or whose name ends with a slash,
+            which is made.
         files: The audio files.
 
     Raises:
@@ -111,8 +113,8 @@ def timeline_paths(out: str, files: Sequence[AudioFile]) -> list[Path]:
         return [path / f"{name}.png" for name in _different([file.title for file in files])]
     if len(files) != 1:
         raise UsageError(f"--timeline must be a folder for {len(files)} files: one that exists, or {quoted(out + '/')}")
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--timeline must end in .png, or be a folder, got {quoted(out)}")
+    if path.suffix.lower() not in TIMELINES:
+        raise UsageError(f"--timeline must end in {', '.join(TIMELINES)}, or be a folder, got {quoted(out)}")
     if not os.path.isdir(path.parent):
         raise UsageError(f"--timeline {quoted(out)}: there is no folder {path.parent}")
     return [path]

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from keras_model.prediction.track import Prediction
 from tfrecords.command import whole
-from tfrecords.errors import encodable, printable
+from tfrecords.errors import UsageError, encodable, printable
 
 _BAR_CHARACTERS = 40
 
@@ -23,7 +23,7 @@ class PredictionWriter(ABC):
     stream: TextIO
     program: str  # stands before each failure
     synthetic: bool | None = None  # whether the model was trained on synthetic audio; None where it is not known
-    top: int | None = None  # how many of the ranked genres a person is shown; None for all
+    top: int | None = None  # how many of the ranked genres are shown; None for all
 
     @abstractmethod
     def write(self, name: str, prediction: Prediction) -> None:
@@ -65,7 +65,7 @@ class JsonWriter(PredictionWriter):
 
     def write(self, name: str, prediction: Prediction) -> None:
         """Prints a line."""
-        self._print({"file": name, **prediction.to_dict(), "synthetic_model": self.synthetic})
+        self._print({"file": name, **prediction.to_dict(top=self.top), "synthetic_model": self.synthetic})
 
     def fail(self, name: str, reason: str) -> None:
         """Prints a line, and one on standard error."""
@@ -78,7 +78,7 @@ class JsonWriter(PredictionWriter):
 
 @dataclass(kw_only=True)
 class CsvWriter(PredictionWriter):
-    """A table with a header, a column per genre, and a row per file, also for files that failed.
+    """A table with a header, a column for every genre, and a row per file, also for files that failed.
 
     Rows of files that failed first are held back until a prediction tells the genres.
     """
@@ -132,7 +132,19 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", dest="writer", action="store_const", const=JsonWriter, help="print a JSON object per file and line"
     )
     form.add_argument("--csv", dest="writer", action="store_const", const=CsvWriter, help="print a table, a row per file")
-    parser.add_argument("--top", type=whole(1), metavar="K", help="show the bars of the K most probable genres only")
+    parser.add_argument("--top", type=whole(1), metavar="K", help="show the K most probable genres only; not with --csv")
+
+
+def writer_of(options: argparse.Namespace, program: str) -> PredictionWriter:
+    """What prints as the shared arguments say.
+
+    Raises:
+        UsageError: If they contradict each other.
+    """
+    if options.writer is CsvWriter and options.top:
+        raise UsageError("--top is not for --csv, whose columns are every file's: one for each genre")
+    writer: PredictionWriter = (options.writer or BarWriter)(stream=sys.stdout, program=program, top=options.top)
+    return writer
 
 
 def reason_of(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The picture of a file's genres over time."""
+"""A file's genres over time: a picture, or a page around it."""
 
 import io
 import textwrap
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import FrontEnd
 from tfrecords.figure_style import FIGURE_STYLE
+from tfrecords.pages import render_template
 from tfrecords.whole_file import write_whole
 
 _WIDTH_INCHES = 9.0
@@ -25,19 +26,28 @@ _COLOURS = "Blues"
 _INK = "#22262b"
 _FAINT = "#777d88"
 _DECIDED = "#c8553d"
+# Texts of an SVG stay texts, in the fonts of whoever shows it; names of its parts are the same each time.
+_STYLE = {"axes.grid": False, "svg.fonttype": "none", "svg.hashsalt": "timeline"}
 
 
 def write_timeline(path: Path, prediction: Prediction, *, name: str, front_end: FrontEnd) -> None:
     """Draws the probability of each genre over the time of a file of this name, the most probable at the top, and their means.
 
+    Args:
+        path: By its ending a PNG, an SVG, or a page of HTML, which loads nothing that is not in it.
+        prediction: Of the file.
+        name: Of the file, as it is shown.
+        front_end: What the network was trained on.
+
     Raises:
         OSError: If the picture cannot be written.
     """
+    form = path.suffix.lower().removeprefix(".")
     note = "model trained on SYNTHETIC audio" if front_end.corpus.synthetic else ""
     ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
     probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
     probabilities, edges = _averaged(probabilities, _edges(prediction, front_end.spec.min_seconds(1)))
-    with matplotlib.rc_context(FIGURE_STYLE | {"axes.grid": False}), warnings.catch_warnings():
+    with matplotlib.rc_context(FIGURE_STYLE | _STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file may be named in any script
         figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(ranked) + 1.9), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.02)
@@ -53,8 +63,23 @@ def write_timeline(path: Path, prediction: Prediction, *, name: str, front_end: 
         bar.ax.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
         bar.set_label("probability", fontsize=9, color=_FAINT)
         picture = io.BytesIO()
-        figure.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+        figure.savefig(picture, format="png" if form == "png" else "svg", metadata=None if form == "png" else {"Date": None})
+    data = picture.getvalue()
+    write_whole(path, _page(data, prediction, name=name, note=note) if form == "html" else data)
+
+
+def _page(svg: bytes, prediction: Prediction, *, name: str, note: str) -> bytes:
+    """The picture, and each genre's mean, votes and the time at which it is most probable, as a page that stands by itself."""
+    labels = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
+    best = prediction.chunk_start_seconds[prediction.chunk_probabilities.argmax(axis=0)]  # (n_genres,)
+    rows = [
+        {"genre": genre, "probability": probability, "votes": prediction.votes[label], "time": _clock(best[label])}
+        for label, (genre, probability) in zip(labels, prediction.ranked, strict=True)
+    ]
+    picture = svg[svg.index(b"<svg") :].decode("utf-8")  # without the declaration of an XML file
+    values = {"title": name, "prediction": prediction, "note": note, "rows": rows, "picture": picture}
+    page = render_template("timeline.html", package="keras_model.prediction", **values)
+    return page.encode("utf-8")
 
 
 def _edges(prediction: Prediction, chunk_seconds: float) -> NDArray[np.float64]:
@@ -72,6 +97,10 @@ def _averaged(probabilities: NDArray[np.float32], edges: NDArray[np.float64]) ->
     return means.astype(np.float32), edges[np.append(firsts, len(probabilities))]
 
 
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=int(seconds))).removeprefix("0:")
+
+
 def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
     decided = f"{prediction.genre} {prediction.confidence:.0%}"
     if prediction.genre_majority != prediction.genre:
@@ -85,7 +114,7 @@ def _title(axes: Axes, prediction: Prediction, *, name: str, note: str) -> None:
 def _time_and_genres(axes: Axes, edges: NDArray[np.float64], genres: list[str]) -> None:
     axes.set_xlim(0.0, edges[-1])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 1.5, 3, 6, 10], integer=True, min_n_ticks=1))
-    axes.xaxis.set_major_formatter(lambda seconds, _: str(timedelta(seconds=int(seconds))).removeprefix("0:"))
+    axes.xaxis.set_major_formatter(lambda seconds, _: _clock(seconds))
     axes.set_xlabel("time", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
     axes.set_yticks(range(len(genres)), genres, fontsize=10, color=_INK)

@@ -83,13 +83,13 @@ class Prediction:
         order = np.argsort(-self.probabilities, kind="stable")
         return [(self.genres[label], float(self.probabilities[label])) for label in order]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Both decisions, the ranked probabilities, and how much was listened to."""
+    def to_dict(self, *, top: int | None = None) -> dict[str, Any]:
+        """Both decisions, the `top` most probable genres with their probabilities (None for all), how much was listened to."""
         return {
             "genre": self.genre,
             "confidence": self.confidence,
             "genre_majority": self.genre_majority,
             "n_chunks": self.n_chunks,
             "seconds": self.seconds,
-            "probabilities": dict(self.ranked),
+            "probabilities": dict(self.ranked[:top]),
         }

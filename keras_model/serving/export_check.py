@@ -11,7 +11,8 @@ import soundfile
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from keras_model.prediction.model import Predictor, load_saved_model
+from keras_model.prediction.model import Predictor
+from keras_model.prediction.runtimes import load_saved_model
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import ExportError, FrontEnd
 from tfrecords.errors import quoted

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_model.prediction.runtimes import FRONT_END_PROPERTY, INPUT, OUTPUT, Network, open_litert, open_onnx
 from keras_model.quiet import native_stderr_kept_back
 from keras_model.run_folder import FRONT_END_FILE, ExportError, FrontEnd
 from keras_model.serving.export_check import check_signals
@@ -34,11 +35,7 @@ from tfrecords.whole_file import write_whole
 # same network in float64: sums in other orders.
 TOLERANCE = 1e-4
 GENRES_FILE = "genres.txt"
-_INPUT, _OUTPUT = "log_mel", "probabilities"
 _ONNX_OPSET = 18  # of 2022: in every runtime of the last years, and more than the networks need
-
-# Log-mels (batch, n_mels, n_frames) float32 to probabilities (batch, n_genres) float32.
-Classify = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def export_portable(model: keras.Model, front_end: FrontEnd, form: str, *, folder: Path, name: str) -> Path:
@@ -58,7 +55,7 @@ def export_portable(model: keras.Model, front_end: FrontEnd, form: str, *, folde
         UsageError: If the file exists, or a package that the format needs is not installed.
         ExportError: If the format's runtime does not compute with the file what Keras computes, or it cannot be written.
     """
-    suffix, packages, convert, run = FORMATS[form]
+    suffix, packages, convert, opened = FORMATS[form]
     path = folder / f"{name}{suffix}"
     if os.path.lexists(path):
         raise UsageError(f"{path} exists; choose another name")
@@ -67,7 +64,8 @@ def export_portable(model: keras.Model, front_end: FrontEnd, form: str, *, folde
             for package in packages:
                 _import(package, path)
             data = convert(model, front_end)
-            _check(run(data), model, front_end.spec, path.name)
+            network, _ = opened(data)
+            _check(network, model, front_end.spec, path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
     except (UsageError, ExportError):
@@ -89,16 +87,16 @@ def to_onnx(model: keras.Model, front_end: FrontEnd) -> bytes:
     import tf2onnx
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32, name=_INPUT)]
+    signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32, name=INPUT)]
     with tf.device("CPU:0"):  # on a GPU the constants would be placed there, whatever the file is run on
         network = _graph_of(model, signature).get_concrete_function()
         constant = convert_variables_to_constants_v2(network, lower_control_flow=False, aggressive_inlining=True)
-    classify = tf.function(lambda log_mel: {_OUTPUT: constant(log_mel)[0]}, input_signature=signature)
+    classify = tf.function(lambda log_mel: {OUTPUT: constant(log_mel)[0]}, input_signature=signature)
     proto, _ = tf2onnx.convert.from_function(classify, input_signature=signature, opset=_ONNX_OPSET)
     proto.graph.name = model.name  # otherwise that of a function, with its number in this process
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"  # a number of tf2onnx's otherwise, and not the same one
-    onnx.helper.set_model_props(proto, {"front_end": front_end.to_json(), "genres": json.dumps(front_end.genres)})
+    onnx.helper.set_model_props(proto, {FRONT_END_PROPERTY: front_end.to_json(), "genres": json.dumps(front_end.genres)})
     return proto.SerializeToString(deterministic=True)
 
 
@@ -107,9 +105,9 @@ def to_litert(model: keras.Model, front_end: FrontEnd) -> bytes:
 
     There TensorFlow Lite's metadata is: interpreters pass over it, and `unzip` and Python's zipfile read it without the schema.
     """
-    log_mels = keras.Input(front_end.spec.shape, name=_INPUT)
+    log_mels = keras.Input(front_end.spec.shape, name=INPUT)
     image = keras.layers.Reshape((*front_end.spec.shape, 1), name="image")(log_mels)
-    network = keras.Model(log_mels, {_OUTPUT: model(image)}, name=f"{model.name}_of_log_mels")
+    network = keras.Model(log_mels, {OUTPUT: model(image)}, name=f"{model.name}_of_log_mels")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.tflite"
         network.export(file, format="litert", verbose=False)
@@ -118,22 +116,6 @@ def to_litert(model: keras.Model, front_end: FrontEnd) -> bytes:
         for name, text in ((FRONT_END_FILE, front_end.to_json()), (GENRES_FILE, "\n".join(front_end.genres) + "\n")):
             archive.writestr(zipfile.ZipInfo(name), text)  # with a fixed date: the same model is the same bytes
     return converted.getvalue()
-
-
-def run_onnx(data: bytes) -> Classify:
-    """An ONNX file in ONNX Runtime, on the CPU."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    return lambda log_mel: session.run([_OUTPUT], {_INPUT: log_mel})[0]
-
-
-def run_litert(data: bytes) -> Classify:
-    """A LiteRT file in LiteRT's interpreter, on the CPU."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_content=data).get_signature_runner()
-    return lambda log_mel: runner(**{_INPUT: log_mel})[_OUTPUT]
 
 
 def _graph_of(model: keras.Model, signature: list[tf.TensorSpec]) -> tf.types.experimental.PolymorphicFunction:
@@ -162,13 +144,13 @@ def _quietly() -> Iterator[None]:
             logging.disable(logging.NOTSET)
 
 
-def _check(classify: Classify, model: keras.Model, spec: LogMelSpec, name: str) -> None:
+def _check(network: Network, model: keras.Model, spec: LogMelSpec, name: str) -> None:
     """Refuses a file whose probabilities are not the network's; as a graph on the CPU, as a GPU may round to TensorFloat-32."""
-    network = _graph_of(model, [tf.TensorSpec((None, *spec.shape), tf.float32)])
+    graph = _graph_of(model, [tf.TensorSpec((None, *spec.shape), tf.float32)])
     for batch in check_batches(spec):
         with tf.device("CPU:0"):
-            expected = network(tf.constant(batch)).numpy()
-        actual = classify(batch)
+            expected = graph(tf.constant(batch)).numpy()
+        actual = network(batch)
         if actual.shape != expected.shape:
             problem = f"have the shape {actual.shape}, the network's {expected.shape}"
         elif not (difference := float(np.abs(actual - expected).max())) <= TOLERANCE:  # nor is NaN
@@ -194,15 +176,15 @@ def check_batches(spec: LogMelSpec) -> list[NDArray[np.float32]]:
 
 
 class _Format(NamedTuple):
-    """A kind of file: its ending, the packages that it needs, what makes its bytes and what runs them."""
+    """A kind of file: its ending, the packages that it needs, what makes its bytes and what opens them."""
 
     suffix: str
     packages: tuple[str, ...]
     convert: Callable[[keras.Model, FrontEnd], bytes]
-    run: Callable[[bytes], Classify]
+    opened: Callable[[bytes], tuple[Network, str]]
 
 
 FORMATS = {
-    "onnx": _Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), to_onnx, run_onnx),
-    "litert": _Format(".tflite", ("ai_edge_litert.interpreter",), to_litert, run_litert),
+    "onnx": _Format(".onnx", ("tf2onnx", "onnx", "onnxruntime"), to_onnx, open_onnx),
+    "litert": _Format(".tflite", ("ai_edge_litert.interpreter",), to_litert, open_litert),
 }

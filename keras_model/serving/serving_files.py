@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from keras_model.prediction.model import newest_version
+from keras_model.prediction.finding import newest_version
 from keras_model.run_folder import FrontEnd
 from tfrecords.whole_file import write_whole
 

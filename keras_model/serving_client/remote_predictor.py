@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_model.prediction.model import LogMelBlock, classify
+from keras_model.prediction.blocks import LogMelBlock, classify
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import FrontEnd
 from keras_model.serving_client.protocol import (

@@ -1,11 +1,11 @@
-"""Which SavedModel a path means."""
+"""Which model a path means."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from keras_model.prediction.model import find_saved_model
+from keras_model.prediction.finding import find_model, find_model_and_files
 from tfrecords.errors import UsageError
 
 
@@ -22,27 +22,27 @@ def test_the_newest_version_by_number(tmp_path: Path) -> None:
     (tmp_path / "run" / "export" / "genres" / "12").mkdir()  # no model
     (tmp_path / "run" / "export" / "models.config").touch()
     for path in (newest, newest.parent, newest.parent.parent, newest.parent.parent.parent):
-        assert find_saved_model(path) == newest
+        assert find_model(path) == newest
 
 
 def test_versions_right_below_the_export_folder(tmp_path: Path) -> None:
     newest = version(tmp_path / "export" / "2")
-    assert find_saved_model(tmp_path) == find_saved_model(tmp_path / "export") == newest
+    assert find_model(tmp_path) == find_model(tmp_path / "export") == newest
 
 
 def test_a_run_that_was_exported_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.json").write_text(json.dumps({"options": {"export": str(tmp_path / "served")}}))
     model = version(tmp_path / "served" / "genres" / "1")
-    assert find_saved_model(tmp_path / "run") == model
+    assert find_model(tmp_path / "run") == model
 
 
 def test_several_models_are_named(tmp_path: Path) -> None:
     version(tmp_path / "export" / "shallow" / "1")
     version(tmp_path / "export" / "deep" / "3")
-    with pytest.raises(UsageError, match="export holds several models, deep, shallow: give the folder of one"):
-        find_saved_model(tmp_path)
-    assert find_saved_model(tmp_path / "export" / "deep").name == "3"
+    with pytest.raises(UsageError, match="export holds several models, deep, shallow: give one of them"):
+        find_model(tmp_path)
+    assert find_model(tmp_path / "export" / "deep").name == "3"
 
 
 @pytest.mark.parametrize("metrics", [None, {"options": {"export": None}}, {"options": {"export": "/nowhere"}}])
@@ -50,16 +50,35 @@ def test_no_model(tmp_path: Path, metrics: object) -> None:
     if metrics:
         (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(UsageError, match="there is no exported model in"):
-        find_saved_model(tmp_path)
+        find_model(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["not JSON", "{}", "[]"])
 def test_damaged_metrics(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(UsageError, match="metrics.json is damaged"):
-        find_saved_model(tmp_path)
+        find_model(tmp_path)
 
 
 def test_a_name_that_is_too_long_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no exported model in"):
-        find_saved_model(tmp_path / ("x" * 300))
+        find_model(tmp_path / ("x" * 300))
+
+
+def test_a_file_is_taken_where_there_is_no_saved_model(tmp_path: Path) -> None:
+    onnx, litert = tmp_path / "served" / "genres.onnx", tmp_path / "served" / "genres.tflite"
+    litert.parent.mkdir()
+    litert.touch()
+    assert find_model(litert) == find_model(tmp_path / "served") == litert
+    onnx.touch()
+    assert find_model(tmp_path / "served") == onnx
+    (tmp_path / "served" / "deep.onnx").touch()
+    with pytest.raises(UsageError, match=r"served holds several models, deep\.onnx, genres\.onnx: give one of them"):
+        find_model(tmp_path / "served")
+    newest = version(tmp_path / "served" / "genres" / "1")
+    assert find_model(tmp_path / "served") == newest
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no exported model in .*none\.onnx"):
+        find_model_and_files([str(tmp_path / "none.onnx"), "song.wav"])
