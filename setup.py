@@ -27,7 +27,9 @@ FORMATS = [
     "tf2onnx>=1.17,<2",
 ]
 MORE_AUDIO = ["av>=18.1,<19"]
+APP = ["gradio>=6.31,<7"]
 TEST = [
+    *APP,
     *MORE_AUDIO,
     "pytest>=8,<10",
     "pytest-xdist>=3.6,<4",
@@ -55,6 +57,7 @@ setup(
     package_data={
         "beam_pipeline.splits": ["lists/*.json"],
         "keras_model.networks": ["gtzan_head.*"],
+        "keras_model.page": ["templates/*.html"],
         "keras_model.prediction": ["templates/*.html"],
         "keras_model.reports": ["templates/*.html"],
         "tfrecords": ["templates/*.html"],
@@ -79,6 +82,7 @@ setup(
         "formats": FORMATS,
         "light": LIGHT,
         "audio": MORE_AUDIO,
+        "app": APP,
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "aws": ["apache-beam[aws]>=2.77,<2.78"],

@@ -22,6 +22,7 @@ ALLOWED_WITHIN: dict[str, set[str]] = {
     "training": {"networks", "pretrained", "data", "evaluation"},
     "reports": {"evaluation"},
     "prediction": {"networks", "evaluation"},
+    "page": {"prediction"},
     "serving": {"prediction", "evaluation"},
     "serving_client": {"prediction"},
 }
@@ -76,6 +77,7 @@ def test_only_the_pipeline_imports_beam() -> None:
             ("tensorflow", "keras", "apache_beam"),
         ),
         ("beam_pipeline.extract.extractor, beam_pipeline.extract.deform", ("librosa", "numba", "tensorflow")),
+        ("keras_model.app", ("tensorflow", "keras", "gradio", "matplotlib")),
         ("keras_model.download", ("tensorflow", "keras", "apache_beam")),
         ("keras_model.summary", ("tensorflow", "keras", "apache_beam", "matplotlib", "jinja2")),
         ("run_pipeline", ("apache_beam", "tensorflow", "requests", "huggingface_hub")),

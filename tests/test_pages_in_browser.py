@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,12 @@ import pytest
 
 from keras_model.reports.report import write_report, write_summary
 from keras_model.reports.run_statistics import summarise
+from tests.browser import CHROMIUM, FLAGS
 from tests.run_metrics import ByParts, by_number, metrics_of
 from tests.tiny_dataset import TinyDataset
 from tests.waiting import HANG_SECONDS
 from tfrecords import show
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=20000",
-)
 WIDTHS = (390, 1200)
 
 # Chromium's window has a least width: a frame stands for the phone. Each tells its picture sizes and what is wider than it.
@@ -68,7 +56,14 @@ def measure(page: Path, folder: Path) -> dict[str, Any]:
     outer = folder / "frames.html"
     outer.write_text(f'<!doctype html><meta charset="utf-8">{frames}{MEASURE}', encoding="utf-8")
     assert CHROMIUM
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", outer.as_uri()]
+    command = [
+        CHROMIUM,
+        *FLAGS,
+        "--virtual-time-budget=20000",
+        f"--user-data-dir={folder / 'profile'}",
+        "--dump-dom",
+        outer.as_uri(),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANG_SECONDS)
     result = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
     assert result, done.stderr

@@ -131,7 +131,7 @@ def test_a_page_stands_by_itself_and_has_the_numbers(tmp_path: Path) -> None:
 def test_columns_are_means_of_neighbouring_chunks() -> None:
     probabilities = np.arange(2000, dtype=np.float32).reshape(1000, 2)
     edges = np.arange(1001.0)
-    means, new_edges = timeline._averaged(probabilities, edges)
+    means, new_edges = timeline.averaged(probabilities, edges)
     assert means.shape == (334, 2)
     assert means[0].tolist() == [2.0, 3.0]
     assert means[-1].tolist() == [1998.0, 1999.0]

@@ -13,6 +13,7 @@ EXTRAS = {
     "light": ("onnxruntime",),
     "formats": ("ai_edge_litert", "onnx", "tf2onnx"),
     "audio": ("av",),
+    "app": ("gradio",),
 }
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": Command("keras_model.evaluate", "recompute a run's accuracies, on any dataset"),
     "summary": Command("keras_model.summary", "sum up several runs in one report"),
     "predict": Command("keras_model.predict", "print the genres of audio files"),
+    "app": Command("keras_model.app", "open a page that tells the genres of songs"),
     "export": Command("keras_model.export", "export a run for TF Serving, to ONNX and to LiteRT"),
     "client": Command("keras_model.client", "print the genres of audio files that a TF Serving finds"),
 }

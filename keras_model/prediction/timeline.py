@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import FrontEnd
 from tfrecords.figure_style import FIGURE_STYLE
+from tfrecords.log_mel_spec import LogMelSpec
 from tfrecords.pages import render_template
 from tfrecords.whole_file import write_whole
 
@@ -44,19 +46,13 @@ def write_timeline(path: Path, prediction: Prediction, *, name: str, front_end: 
     """
     form = path.suffix.lower().removeprefix(".")
     note = "model trained on SYNTHETIC audio" if front_end.corpus.synthetic else ""
-    ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
-    probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
-    probabilities, edges = _averaged(probabilities, _edges(prediction, front_end.spec.min_seconds(1)))
     with matplotlib.rc_context(FIGURE_STYLE | _STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file may be named in any script
-        figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(ranked) + 1.9), layout="constrained")
+        figure = Figure(figsize=(_WIDTH_INCHES, 0.3 * len(prediction.genres) + 1.9), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.02)
         heat, means = figure.subplots(1, 2, sharey=True, width_ratios=(7, 2))
         _title(heat, prediction, name=name, note=note)
-        mesh = heat.pcolormesh(
-            edges, np.arange(len(ranked) + 1) - 0.5, probabilities.T, cmap=_COLOURS, vmin=0.0, vmax=1.0, rasterized=True
-        )
-        _time_and_genres(heat, edges, [genre for genre, _ in prediction.ranked])
+        mesh = draw_genres(heat, prediction, spec=front_end.spec)
         _means(means, prediction)
         bar = figure.colorbar(mesh, ax=means, aspect=24, shrink=0.9, format=lambda value, _: f"{value:.0%}")
         bar.outline.set_visible(False)
@@ -82,19 +78,30 @@ def _page(svg: bytes, prediction: Prediction, *, name: str, note: str) -> bytes:
     return page.encode("utf-8")
 
 
+def draw_genres(axes: Axes, prediction: Prediction, *, spec: LogMelSpec) -> QuadMesh:
+    """Draws the probability of each genre over time as a row of colours, the most probable genre at the top."""
+    ranked = [prediction.genres.index(genre) for genre, _ in prediction.ranked]
+    probabilities = prediction.chunk_probabilities[:, ranked]  # (n_chunks, n_genres)
+    probabilities, edges = averaged(probabilities, _edges(prediction, spec.min_seconds(1)))
+    rows = np.arange(len(ranked) + 1) - 0.5
+    mesh = axes.pcolormesh(edges, rows, probabilities.T, cmap=_COLOURS, vmin=0.0, vmax=1.0, rasterized=True)
+    _time_and_genres(axes, edges, [genre for genre, _ in prediction.ranked])
+    return mesh
+
+
 def _edges(prediction: Prediction, chunk_seconds: float) -> NDArray[np.float64]:
     """Where one chunk's column ends and the next begins, in seconds, (n_chunks + 1,): half-way between their middles."""
     middles = prediction.chunk_start_seconds + chunk_seconds / 2
     return np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [prediction.seconds]])
 
 
-def _averaged(probabilities: NDArray[np.float32], edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Probabilities (n, n_genres) and edges (n + 1,) of few enough columns, each the mean of as many chunks."""
-    n_each = -(-len(probabilities) // _MOST_COLUMNS)
-    firsts = np.arange(0, len(probabilities), n_each)
-    counts = np.diff(np.append(firsts, len(probabilities)))
-    means = np.add.reduceat(probabilities, firsts, axis=0) / counts[:, np.newaxis]
-    return means.astype(np.float32), edges[np.append(firsts, len(probabilities))]
+def averaged(columns: NDArray[np.float32], edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Columns (n, n_rows) and their edges (n + 1,), so few that they can be told apart: each the mean of as many neighbours."""
+    n_each = -(-len(columns) // _MOST_COLUMNS)
+    firsts = np.arange(0, len(columns), n_each)
+    counts = np.diff(np.append(firsts, len(columns)))
+    means = np.add.reduceat(columns, firsts, axis=0) / counts[:, np.newaxis]
+    return means.astype(np.float32), edges[np.append(firsts, len(columns))]
 
 
 def _clock(seconds: float) -> str:
