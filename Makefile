@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything is installed into .venv, from requirements.lock.
 .DEFAULT_GOAL := help
-.PHONY: test-stores test-long help setup demo test test-runners lint reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-robustness bench-demo lock clean
+.PHONY: test-stores test-long help setup demo test test-runners lint docs reproduce bench bench-train bench-pipeline bench-predict bench-serving bench-robustness bench-demo lock clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -42,6 +42,9 @@ lint: $(READY)  ## Check style and types: ruff, mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(READY)  ## Build the documentation as a site, build/site/index.html, with a page of all public names
+	sh scripts/make_docs.sh $(VENV)/bin/zensical
 
 # The paper, from GTZAN's folder to its tables: `make reproduce GTZAN=DIR`. Interrupted, it goes on when called again.
 GTZAN = $(error make reproduce needs GTZAN=DIR, the folder of GTZAN)

@@ -43,7 +43,11 @@ TEST = [
     "tensorflow-datasets>=4.9.10,<5",
     "mlcroissant>=1.1,<2",
     "markdown-it-py>=3,<5",
+    "ipykernel>=7,<8",
+    "mkdocstrings-python>=2,<3",
+    "nbclient>=0.10,<0.12",
     "psutil>=6,<8",
+    "zensical>=0.0.73,<0.0.74",
 ]
 
 setup(
@@ -59,7 +63,7 @@ setup(
         "keras_model.networks": ["gtzan_head.*"],
         "keras_model.page": ["templates/*.html"],
         "keras_model.prediction": ["templates/*.html"],
-        "keras_model.reports": ["templates/*.html"],
+        "keras_model.reports": ["templates/*"],
         "tfrecords": ["templates/*.html"],
     },
     entry_points={"console_scripts": ["gtzan-genres = tfrecords.console:main"]},

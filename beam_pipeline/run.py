@@ -13,6 +13,7 @@ from typing import Any
 import apache_beam as beam
 
 from beam_pipeline import storage
+from beam_pipeline.beam_internals import outside_ipython
 from beam_pipeline.corpora.catalogue import read_catalogue
 from beam_pipeline.corpora.index import Corpus, index_corpus
 from beam_pipeline.options import BuildOptions
@@ -56,6 +57,7 @@ class BuildResult:
     tracks_by_process: dict[str, int]
 
 
+@outside_ipython()
 def build_dataset(options: BuildOptions) -> BuildResult | None:
     """Makes a dataset out of a folder of tracks.
 

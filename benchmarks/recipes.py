@@ -1,7 +1,7 @@
 """Recipes of training beside each other, by stratified folds over the tracks of datasets of real music.
 
-A recipe is chosen at half the size, on the folds of one seed, and reported at full size on those of others. Every finished fold
-goes into a file of results, so that a comparison that was interrupted goes on where it was.
+A recipe is chosen on the folds of one seed, and reported on those of others. Every finished fold goes into a file of results, so
+that a comparison that was interrupted goes on where it was.
 
     python -m benchmarks.recipes choose DATA        # variants, one seed
     python -m benchmarks.recipes report DATA        # tuned beside paper with batch norm, three seeds
@@ -13,14 +13,13 @@ import dataclasses
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import half_size
 from benchmarks.recipe_table import DECISIONS, Compared, print_table
 from keras_model.options import RECIPES, TrainOptions
 from keras_model.quiet import load_tensorflow
@@ -61,35 +60,32 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A comparison: of which variants, with which seeds, for how many epochs, and whether at half the size."""
+    """A comparison: of which variants, with which seeds, for how many epochs."""
 
     variants: tuple[str, ...]
     seeds: tuple[int, ...]
     epochs: int
-    halved: bool
 
 
 STAGES = {
-    "choose": Stage(variants=tuple(name for name in VARIANTS if name != "tuned"), seeds=(100,), epochs=60, halved=True),
-    "report": Stage(variants=(_PAPER, "tuned"), seeds=(0, 1, 2), epochs=100, halved=False),
+    "choose": Stage(variants=tuple(name for name in VARIANTS if name != "tuned"), seeds=(100,), epochs=60),
+    "report": Stage(variants=(_PAPER, "tuned"), seeds=(0, 1, 2), epochs=100),
 }
 
 
-def run_fold(options: TrainOptions, manifest: Manifest, *, halved: bool) -> dict[str, Any]:
+def run_fold(options: TrainOptions, manifest: Manifest) -> dict[str, Any]:
     """Trains on all folds but one and tests on that one: which of its tracks are right, in the order of their ids."""
     from keras_model.data.train_and_test import load_train_and_test
     from keras_model.training.batch_augmentation import augmenter
     from keras_model.training.fit import build_model, fit
 
     data = load_train_and_test(options, manifest)
-    build: Callable[..., Any] = half_size.shallow if halved else build_model
-    robust_spec = manifest.spec if options.robust else None
     trained = fit(
         options,
         train=data.train,
         test=data.test,
         genres=manifest.genres,
-        build=functools.partial(build, robust_spec=robust_spec),
+        build=functools.partial(build_model, robust_spec=manifest.spec if options.robust else None),
         standardization=data.standardization,
         augment=augmenter(options.augmentation, seed=options.seed, spec=manifest.spec, fill=data.mean),
         test_every_epoch=False,
@@ -125,7 +121,7 @@ class Fold:
         """Runs it."""
         options = TrainOptions(data=data, epochs=self.epochs, seed=self.seed, folds=N_FOLDS, fold=self.fold)
         options = dataclasses.replace(options, **VARIANTS[self.variant])
-        return run_fold(options, read_manifest(options.dataset), halved=STAGES[self.stage].halved)
+        return run_fold(options, read_manifest(options.dataset))
 
 
 def all_folds(stage: str, preset: str, variants: Sequence[str], *, epochs: int) -> list[Fold]:

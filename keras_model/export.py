@@ -1,6 +1,7 @@
 """Writes a SavedModel in TF Serving's layout, `<folder>/<name>/<version>/`, and checks it before it gets its name.
 
-Command line: `python -m keras_model.export [RUN] --to DIR` exports any finished run, or the network that ships.
+Command line: `python -m keras_model.export [RUN] --to DIR` exports any finished run, or the network that ships; `--to
+hf://OWNER/NAME` puts a run's onto the Hub.
 """
 
 import argparse
@@ -15,8 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_model import hub
 from keras_model.networks.settings import IMPLEMENTATIONS
-from keras_model.run_folder import EXPORT_CHECK_FILE, FRONT_END_FILE, LABELS_FILE, MODEL_FILE, ExportError, FrontEnd
+from keras_model.reports.model_card import model_card
+from keras_model.run_folder import (
+    CARD_FILE,
+    EXPORT_CHECK_FILE,
+    FRONT_END_FILE,
+    LABELS_FILE,
+    MODEL_FILE,
+    ExportError,
+    FrontEnd,
+)
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
 from tfrecords.command import CommandParser, exit_status, folder, whole
 from tfrecords.errors import UsageError, quoted
@@ -30,7 +41,13 @@ FORMATS = ("saved-model", "onnx", "litert")
 
 
 def export_model(
-    model: "keras.Model", front_end: FrontEnd, *, folder: Path, name: str = MODEL_NAME, n_wanted: int | None = None
+    model: "keras.Model",
+    front_end: FrontEnd,
+    *,
+    folder: Path,
+    name: str = MODEL_NAME,
+    n_wanted: int | None = None,
+    card: str | None = None,
 ) -> Path:
     """Exports a network with its front end as the next version of a model.
 
@@ -43,6 +60,7 @@ def export_model(
         folder: Holds the models; made where it is missing.
         name: Of the model. Its versions are numbered, and none is ever overwritten.
         n_wanted: How many chunks of a track are classified; None for all candidates.
+        card: Of the network, which becomes the version's `README.md`; None for none.
 
     Returns:
         The version's folder.
@@ -59,7 +77,7 @@ def export_model(
                 path.mkdir(parents=True)
                 path.chmod(0o755)  # TF Serving runs as another user
         with _unpublished(versions) as unpublished:
-            saved = _write(model, front_end, unpublished, name=name, n_wanted=n_wanted)
+            saved = _write(model, front_end, unpublished, name=name, n_wanted=n_wanted, card=card)
             version = _next_version(versions)
             saved.rename(version)  # last and at once: TF Serving polls the folder for versions
         write_serving_files(folder)
@@ -79,7 +97,7 @@ def check_name(name: str) -> None:
         raise UsageError(f"{reason}, got {quoted(name)}")
 
 
-def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str, n_wanted: int | None) -> Path:
+def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str, n_wanted: int | None, card: str | None) -> Path:
     """Writes and checks a SavedModel in a temporary folder."""
     import tensorflow as tf
 
@@ -97,6 +115,8 @@ def _write(model: "keras.Model", front_end: FrontEnd, folder: Path, *, name: str
     extra.mkdir(exist_ok=True)
     (extra / EXPORT_CHECK_FILE).write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
     write_warm_up(extra, front_end, name=name)
+    if card is not None:
+        (saved / CARD_FILE).write_text(card, encoding="utf-8")
     for path in (saved, *saved.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return saved
@@ -131,7 +151,9 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("run", type=folder, nargs="?", help="folder of a finished run; without one, the network that ships")
-    parser.add_argument("--to", type=folder, required=True, metavar="DIR", help="folder of the models")
+    parser.add_argument(
+        "--to", type=_target, required=True, metavar="DIR", help=f"folder of the models, or {hub.PREFIX}OWNER/NAME on the Hub"
+    )
     parser.add_argument("--name", default=MODEL_NAME, help="of the model: DIR/NAME/VERSION")
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["saved-model"], metavar="FORMAT", help=", ".join(FORMATS)
@@ -145,6 +167,16 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show TensorFlow's own messages")
     return parser.parse_args(arguments)
+
+
+def _target(text: str) -> Path | str:
+    """The argparse type of a folder, or an address on the Hub."""
+    if not text.startswith(hub.PREFIX):
+        return folder(text)
+    try:
+        return hub.address(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def main(arguments: list[str]) -> int:
@@ -161,15 +193,39 @@ def _export(options: argparse.Namespace) -> int:
     from keras_model.evaluate import read_run
     from keras_model.pretrained.wheel import read_wheel
     from keras_model.quiet import load_tensorflow
+    from keras_model.summary import read_metrics
 
     check_name(options.name)
     if options.chunks and "saved-model" not in options.format:
         raise UsageError("--chunks is for --format saved-model: the others take log-mels, and no tracks")
-    if options.run:
-        read_run(options.run)  # refuses before TensorFlow takes its seconds
-    else:
+    card, is_synthetic = None, False
+    if options.run:  # is read before TensorFlow takes its seconds
+        front_end = read_run(options.run)
+        card, is_synthetic = model_card(read_metrics(options.run), front_end), front_end.corpus.synthetic
+    elif isinstance(options.to, Path):
         read_wheel()
+    else:
+        raise UsageError(f"{options.to} is for the network of a run: name one")
     load_tensorflow(verbose=options.verbose)
+    from keras_model.networks.shipped import CARD
+
+    card = card or CARD.read_text(encoding="utf-8")
+    if isinstance(options.to, Path):
+        for form, path in _write_all(options, folder=options.to, card=card):
+            print(f"{form:12} {path}", flush=True)
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            exported = Path(name)
+            forms = [form for form, _ in _write_all(options, folder=exported, card=card)]
+            print(f"{', '.join(forms)}: {hub.upload(exported, options.run, card=card, address=options.to)}")
+    if is_synthetic:
+        print("export: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
+    return 0
+
+
+def _write_all(options: argparse.Namespace, *, folder: Path, card: str) -> Iterator[tuple[str, Path]]:
+    """Writes the network in each of the formats, and yields format and path."""
+    from keras_model.evaluate import read_run
     from keras_model.networks.classifiers import load_model
     from keras_model.networks.shipped import load_shipped
 
@@ -179,15 +235,11 @@ def _export(options: argparse.Namespace) -> int:
         run = options.run
         model, front_end = (load_model(run / MODEL_FILE, convolution), read_run(run)) if run else load_shipped()
         if form == "saved-model":
-            path = export_model(model, front_end, folder=options.to, name=options.name, n_wanted=options.chunks)
+            yield form, export_model(model, front_end, folder=folder, name=options.name, n_wanted=options.chunks, card=card)
         else:
             from keras_model.serving.portable_formats import export_portable
 
-            path = export_portable(model, front_end, form, folder=options.to, name=options.name)
-        print(f"{form:12} {path}", flush=True)
-    if front_end.corpus.synthetic:
-        print("export: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
-    return 0
+            yield form, export_portable(model, front_end, form, folder=folder, name=options.name)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     # Chosen among the variants of docs/recipes.md, which has what it gains.
     "tuned": {
         "batchnorm": True,
+        "robust": True,
         "standardize": "per_band",
-        "learning_rate": 3e-4,
+        "learning_rate": 1e-3,
         "learning_rate_warmup": 100,
         "learning_rate_decay": "cosine",
         "mixup": 0.3,

@@ -13,6 +13,7 @@ from keras_model.evaluation.accuracies import accuracy_lines
 from keras_model.export import export_model
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.pretrained.wheel import read_wheel
+from keras_model.reports.model_card import model_card
 from keras_model.reports.published import PRETRAINED_NOTE
 from keras_model.run_folder import (
     BACKUP_FOLDER,
@@ -198,7 +199,8 @@ def _write(
     report = write_report(metrics, folder=output, data=options.dataset, manifest=manifest, network=trained.model)
     _print_result(options, metrics, report)
     if options.exports:
-        print(f"SavedModel  {export_model(trained.model, front_end, folder=options.export_folder)}")
+        version = export_model(trained.model, front_end, folder=options.export_folder, card=model_card(metrics, front_end))
+        print(f"SavedModel  {version}")
         print(f"Classify    {shell_command('predict', output, 'FILE.wav')}")
     dataclasses.replace(record, finished=not trained.interrupted).write()
 

@@ -27,6 +27,7 @@ FRONT_END_FILE = "front_end.json"
 TRACKS_FILE = "tracks.json"
 LABELS_FILE = "labels.txt"
 EXPORT_CHECK_FILE = "export_check.json"
+CARD_FILE = "README.md"
 
 _FORMAT_VERSION = 2
 # What may differ from the start of the run: none of it changes a step.

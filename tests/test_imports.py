@@ -74,7 +74,7 @@ def test_only_the_pipeline_imports_beam() -> None:
         ("beam_pipeline.run, beam_pipeline.extract.extractor, beam_pipeline.corpora.demo", ("tensorflow", "keras")),
         (
             "keras_model.augmentation, keras_model.run, keras_model.predict, train",
-            ("tensorflow", "keras", "apache_beam"),
+            ("tensorflow", "keras", "apache_beam", "huggingface_hub", "jinja2"),
         ),
         ("beam_pipeline.extract.extractor, beam_pipeline.extract.deform", ("librosa", "numba", "tensorflow")),
         ("keras_model.app", ("tensorflow", "keras", "gradio", "matplotlib")),

@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import half_size
 from benchmarks.recipes import STAGES, Fold, Results, all_folds, comparable, main
-from keras_model.options import TrainOptions
-from tests.networks import log_mels
 
 EPOCHS = 2
 REPORT = all_folds("report", "paper", STAGES["report"].variants, epochs=EPOCHS)
@@ -51,11 +48,3 @@ def test_finished_folds_are_read_again_and_changed_options_make_another_fold(
     monkeypatch.setattr("benchmarks.recipes.VARIANTS", {fold.variant: {"batchnorm": True, "l1": 1.0} for fold in REPORT})
     assert Results(path).get(REPORT[0]) is None
     assert not comparable(REPORT, results)
-
-
-def test_half_the_size() -> None:
-    options = TrainOptions(batchnorm=True, dropout=0.5)
-    model = half_size.shallow(options, shape=(80, 80), n_genres=10, standardization=None, synchronized=False)
-    assert model.get_layer("branches").output.shape == (None, 5120)
-    assert model.get_layer("dropout").rate == 0.5
-    assert model(log_mels(2)).shape == (2, 10)

@@ -191,3 +191,4 @@ PRESETS: dict[str, LogMelSpec] = {
         frame_fill="none",
     ),
 }
+"""The front ends by their names; `docs/presets.md` says where each comes from."""

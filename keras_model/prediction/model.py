@@ -51,11 +51,15 @@ class Predictor:
             UsageError: If its weights are not on this machine, with the command that fetches them.
         """
         spare_gpu_memory()
-        import tensorflow as tf
-
         from keras_model.networks.shipped import load_shipped
 
-        model, front_end = load_shipped()
+        return cls.of_network(*load_shipped())
+
+    @classmethod
+    def of_network(cls, model: Any, front_end: FrontEnd) -> Self:
+        """A Keras model, from (n_chunks, n_mels, n_frames, 1) to the softmax of each chunk."""
+        import tensorflow as tf
+
         signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32)]
         graph = tf.function(lambda log_mels: model(log_mels[..., tf.newaxis]), input_signature=signature)
         return cls(of_tensorflow(graph), front_end)

@@ -25,12 +25,19 @@ def chosen_chunks(n_candidates: int, n_wanted: int | None = None) -> NDArray[np.
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
-    """A track's genre, decided from its chunks."""
+    """A track's genre, decided from its chunks.
 
-    genres: Sequence[str]  # in the order of the probabilities
-    chunk_probabilities: NDArray[np.float32]  # softmax of each chunk, in the order of time, (n_chunks, n_genres)
-    chunk_start_seconds: NDArray[np.float64]  # where each begins in the track, (n_chunks,)
-    seconds: float  # duration of the track
+    Attributes:
+        genres: In the order of the probabilities.
+        chunk_probabilities: Softmax of each chunk, in the order of time, (n_chunks, n_genres).
+        chunk_start_seconds: Where each begins in the track, (n_chunks,).
+        seconds: Duration of the track.
+    """
+
+    genres: Sequence[str]
+    chunk_probabilities: NDArray[np.float32]
+    chunk_start_seconds: NDArray[np.float64]
+    seconds: float
 
     def __post_init__(self) -> None:
         shape = (len(self.chunk_start_seconds), len(self.genres))

@@ -1,7 +1,6 @@
 """`README.md` of a dataset: a card in the form of the Hugging Face Hub, YAML on top, then Markdown.
 
-Names of genres, tracks and corpora come from users. In YAML they stand as JSON strings, which are YAML too; in Markdown with a
-backslash before each character that has a meaning there.
+Names that come from users stand in YAML as JSON strings, which are YAML too.
 """
 
 import json
@@ -10,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from tfrecords.cards.gtzan_facts import GTZAN_FAULTS
+from tfrecords.cards.markdown import markdown, visible
 from tfrecords.cards.track_tally import TrackTally
 from tfrecords.manifest import UNKNOWN_LICENSE, Manifest
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
-_MEANINGFUL = re.compile(r"[\\`*\[\]<>|~&$@:#]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 _SIZES = ("K", "M", "B", "T")
 
 _LOADING = """\
@@ -63,7 +62,7 @@ def dataset_card(manifest: Manifest, tally: TrackTally, *, marker: str) -> str:
         *_front_matter(manifest),
         f"<!-- {marker}; the next run of the pipeline writes this file anew -->",
         "",
-        f"# {_markdown(manifest.corpus.title)}: log-mel spectrograms",
+        f"# {markdown(manifest.corpus.title)}: log-mel spectrograms",
         "",
         f"TFRecords of log-mel spectrograms ({manifest.spec.n_mels} mel bands × {manifest.spec.n_frames} frames, float32) of "
         "chunks of audio, each with its genre, its track and its place there. `dataset.json` has every number that made them.",
@@ -94,7 +93,7 @@ def _front_matter(manifest: Manifest) -> Iterator[str]:
 def _yaml(value: str | list[str]) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_yaml, value))}]"
-    return json.dumps(_printable(value), ensure_ascii=False)
+    return json.dumps(visible(value), ensure_ascii=False)
 
 
 def _size(n_records: int) -> str:
@@ -108,14 +107,6 @@ def _size(n_records: int) -> str:
     return f"{bounds[0]}<n<{bounds[1]}"
 
 
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def _markdown(text: object) -> str:
-    return _MEANINGFUL.sub(r"\\\g<0>", _printable(str(text)))
-
-
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
     yield from ("", f"## {title}", "", *lines)
 
@@ -123,11 +114,11 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]], *, n_left: int = 1) -> Iterator[str]:
     yield f"| {' | '.join(header)} |"
     yield f"|{'|'.join(['---'] * n_left + ['---:'] * (len(header) - n_left))}|"
-    yield from (f"| {' | '.join(map(_markdown, row))} |" for row in rows)
+    yield from (f"| {' | '.join(map(markdown, row))} |" for row in rows)
 
 
 def _splits(manifest: Manifest, tally: TrackTally) -> Iterator[str]:
-    header = ["genre", *(f"{_markdown(split)}: {what}" for split in manifest.splits for what in ("tracks", "records"))]
+    header = ["genre", *(f"{markdown(split)}: {what}" for split in manifest.splits for what in ("tracks", "records"))]
     rows: list[list[object]] = []
     for genre in manifest.genres:
         places = [(split, genre) for split in manifest.splits]
@@ -161,8 +152,8 @@ def _left_out(manifest: Manifest) -> Iterator[str]:
         yield "Nothing."
     for kind, tracks in manifest.left_out.items():
         more = tracks.n_tracks - len(tracks.first)
-        names = ", ".join(map(_markdown, tracks.first)) + (f" and {more} more" if more > 0 else "")
-        yield f"- {tracks.n_tracks} × {_markdown(kind)}: {names}"
+        names = ", ".join(map(markdown, tracks.first)) + (f" and {more} more" if more > 0 else "")
+        yield f"- {tracks.n_tracks} × {markdown(kind)}: {names}"
 
 
 def _faults(manifest: Manifest, tally: TrackTally) -> Sequence[str]:
@@ -177,4 +168,4 @@ def _licence(manifest: Manifest) -> Iterator[str]:
     if manifest.license == UNKNOWN_LICENSE:
         yield "Unknown. Whoever passes the spectrograms on must find out."
     else:
-        yield f"Licence: {_markdown(manifest.license)}, as given by whoever ran the pipeline."
+        yield f"Licence: {markdown(manifest.license)}, as given by whoever ran the pipeline."
