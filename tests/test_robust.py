@@ -10,7 +10,7 @@ import pytest
 
 from keras_model.level import at_level
 from keras_model.networks.fused import implement
-from keras_model.networks.robust import heard
+from keras_model.robust import heard
 from tests.networks import build, with_random_statistics
 from tfrecords.log_mel import log_mel
 from tfrecords.log_mel_spec import PRESETS, LogMelSpec

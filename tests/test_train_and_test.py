@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from keras_model.data.train_and_test import load_train_and_test
-from keras_model.networks.robust import heard
 from keras_model.options import TrainOptions
+from keras_model.robust import heard
 from tests.tiny_dataset import SPEC, TinyDataset
 from tfrecords.statistics import STD_FLOOR
 

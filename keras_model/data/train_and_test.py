@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.data.split_data import SplitData, load_split
-from keras_model.networks.robust import heard
 from keras_model.options import TrainOptions
+from keras_model.robust import heard
 from tfrecords.errors import UsageError
 from tfrecords.folds import fold_of_tracks
 from tfrecords.log_mel_spec import LogMelSpec

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_model.networks.robust import heard
+from keras_model.robust import heard
 from tfrecords.errors import UsageError
 from tfrecords.log_mel_spec import LogMelSpec
 

@@ -14,7 +14,7 @@ class NetworkSettings:
         batchnorm: Whether it has batch normalisation.
         l1: L1 penalty on every kernel.
         dropout: Rate before the genre layer.
-        robust_spec: Of the log-mels, where the network is robust: keras_model.networks.robust; None where it is not.
+        robust_spec: Of the log-mels, where the network is robust: keras_model.robust; None where it is not.
     """
 
     batchnorm: bool
