@@ -43,14 +43,15 @@ class SpecMasks:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What is done to each training batch, in this order: random crop, masks, mixup.
+    """What is done to each training batch, in this order: random crop, band shift, masks, mixup.
 
-    The crop comes before the masks, because it repeats edge frames and would widen a mask that touches an edge. Mixup comes
-    last, so that it mixes samples that the network could meet by themselves, each with its own masks.
+    Crop and shift come before the masks, because they repeat edges and would widen a mask that touches one. Mixup comes last, so
+    that it mixes samples that the network could meet by themselves, each with its own masks.
 
     Attributes:
         masks: SpecAugment's masks; None for none.
         mixup: α of mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412); 0 for none.
+        band_shift: Mel bands by which a log-mel is shifted up or down at most, as another pitch would; 0 for none.
         random_crop: Frames by which a log-mel is padded at both ends before it is cropped to its size at random; 0 for none.
 
     Raises:
@@ -60,12 +61,14 @@ class Augmentation:
     masks: SpecMasks | None = None
     mixup: float = 0.0
     random_crop: int = 0
+    band_shift: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.mixup < math.inf:
             raise UsageError(f"--mixup must be a finite number of at least 0, got {self.mixup!r}")
-        if self.random_crop < 0:
-            raise UsageError(f"--random-crop must be an integer of at least 0, got {self.random_crop!r}")
+        for name in ("random_crop", "band_shift"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"--{name.replace('_', '-')} must be an integer of at least 0, got {getattr(self, name)!r}")
 
     def __bool__(self) -> bool:
         return self != Augmentation()
@@ -80,6 +83,8 @@ class Augmentation:
             raise UsageError(
                 f"--random-crop must be less than {spec.n_kept_frames}, the dataset's computed frames, got {self.random_crop}"
             )
+        if self.band_shift >= spec.n_mels:
+            raise UsageError(f"--band-shift must be less than {spec.n_mels}, the dataset's mel bands, got {self.band_shift}")
         if self.masks is not None and self.masks.max_bands >= spec.n_mels:
             raise UsageError(f"max_bands must be less than {spec.n_mels}, the dataset's mel bands, got {self.masks.max_bands}")
         if self.masks is not None and self.masks.max_frames(spec) < 1:

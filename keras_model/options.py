@@ -61,6 +61,7 @@ class TrainOptions:
         augment: One of AUGMENTATIONS; None for none.
         mixup: α of mixup; 0 for none.
         random_crop: Frames by which a random crop shifts a log-mel at most; 0 for none.
+        band_shift: Mel bands by which a log-mel is shifted up or down at most; 0 for none.
         ema: Momentum of the moving average of the weights, which is what is evaluated and saved; 0 for the weights themselves.
         seed: Of the weights, the order of the samples, dropout, augmentation and folds.
         runs: How many runs, each with a seed of its own.
@@ -100,6 +101,7 @@ class TrainOptions:
     augment: str | None = None
     mixup: float = 0.0
     random_crop: int = 0
+    band_shift: int = 0
     ema: float = 0.0
     seed: int = 0
     runs: int = 1
@@ -158,7 +160,7 @@ class TrainOptions:
             UsageError: If a setting is out of range.
         """
         masks = SpecMasks() if self.augment == "spec" else None
-        return Augmentation(masks=masks, mixup=self.mixup, random_crop=self.random_crop)
+        return Augmentation(masks=masks, mixup=self.mixup, random_crop=self.random_crop, band_shift=self.band_shift)
 
     @property
     def network(self) -> NetworkSettings:
@@ -184,10 +186,10 @@ class TrainOptions:
             raise UsageError("--export is for one run: with --runs and --folds each run has its SavedModel in its own folder")
         if self.xla and self.deterministic:
             raise UsageError("--xla and --deterministic exclude each other: XLA has no deterministic gradient of max pooling")
-        if self.on_features and (self.augment or self.mixup or self.random_crop):
+        if self.on_features and self.augmentation:
             raise UsageError(
-                f"--augment, --mixup and --random-crop change log-mels, and --model {self.model} is trained on features that are "
-                "computed of them once: leave them out"
+                f"--augment, --mixup, --random-crop and --band-shift change log-mels, and --model {self.model} is trained on "
+                "features that are computed of them once: leave them out"
             )
         if self.on_tagger and (self.standardize or self.robust):
             raise UsageError(

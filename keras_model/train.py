@@ -79,6 +79,7 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
     parser.add_argument("--augment", choices=AUGMENTATIONS, help="spec: mask bands and frames of the training samples")
     parser.add_argument("--mixup", type=at_least_zero, default=0.0, help="mix training samples, with this α; 0 for not")
     parser.add_argument("--random-crop", type=whole(0), default=0, help="shift training samples by up to so many frames")
+    parser.add_argument("--band-shift", type=whole(0), default=0, help="shift training samples by up to so many mel bands")
     parser.add_argument(
         "--ema", type=at_least_zero, default=0.0, help="momentum of the weights' moving average, which is evaluated and saved"
     )

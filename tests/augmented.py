@@ -21,7 +21,8 @@ SETTINGS = {
     "masks": Augmentation(masks=SpecMasks(max_bands=5, max_frame_share=0.4, n_band_masks=2)),
     "mixup": Augmentation(mixup=0.4),
     "crop": Augmentation(random_crop=3),
-    "all": Augmentation(masks=SpecMasks(max_bands=5, max_frame_share=0.4), mixup=0.4, random_crop=3),
+    "shift": Augmentation(band_shift=2),
+    "all": Augmentation(masks=SpecMasks(max_bands=5, max_frame_share=0.4), mixup=0.4, random_crop=3, band_shift=2),
 }
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_model.augmentation import Augmentation, SpecMasks
-from keras_model.training.batch_augmentation import augmenter, batch_key, mixup, random_crop, spec_masks
+from keras_model.training.batch_augmentation import augmenter, band_shift, batch_key, mixup, random_crop, spec_masks
 from tests.augmented import SETTINGS, SIZES, SPEC, applied, augment_of, augmented, batches_from, digest, key
 from tests.conftest import REPOSITORY
 from tfrecords.errors import UsageError
@@ -83,7 +83,8 @@ def test_nothing_in_the_graph_has_state() -> None:
     def graph(log_mels: tf.Tensor, targets: tf.Tensor) -> Any:
         masks = spec_masks(tf.shape(log_mels)[0], masks=SpecMasks(max_bands=5), spec=SPEC, key=key(1, 2))
         crop = random_crop(log_mels, padding=2, spec=SPEC, key=key(1, 2))
-        return masks, crop, mixup(log_mels, targets, alpha=0.3, key=key(1, 2))
+        shift = band_shift(log_mels, most=2, key=key(1, 2))
+        return masks, crop, shift, mixup(log_mels, targets, alpha=0.3, key=key(1, 2))
 
     traced = graph.get_concrete_function(*batches_from(0).element_spec).graph
     operations = traced.get_operations()
@@ -92,7 +93,7 @@ def test_nothing_in_the_graph_has_state() -> None:
     assert len(traced.as_graph_def().library.function) == 0, "else their operations have to be looked at too"
 
 
-def test_all_is_crop_then_masks_then_mixup() -> None:
+def test_all_is_crop_then_shift_then_masks_then_mixup() -> None:
     """The draws of each do not depend on what else is done, so that one after the other gives the same bytes."""
 
     def one_by_one(*settings: Augmentation) -> str:
@@ -101,11 +102,13 @@ def test_all_is_crop_then_masks_then_mixup() -> None:
             batches = applied(augment_of(augmentation), batches, epoch=4)
         return digest([(log_mels.numpy(), targets.numpy()) for log_mels, targets in batches])
 
-    crop, masks, mixed = SETTINGS["crop"], Augmentation(masks=SETTINGS["all"].masks), SETTINGS["mixup"]
+    crop, shift, mixed = (SETTINGS[name] for name in ("crop", "shift", "mixup"))
+    masks = Augmentation(masks=SETTINGS["all"].masks)
     together = digest(augmented("all", epoch=4))
-    assert one_by_one(crop, masks, mixed) == together
-    assert one_by_one(masks, crop, mixed) != together
-    assert one_by_one(crop, mixed, masks) != together
+    assert one_by_one(crop, shift, masks, mixed) == together
+    assert one_by_one(masks, crop, shift, mixed) != together
+    assert one_by_one(crop, masks, shift, mixed) != together
+    assert one_by_one(crop, shift, mixed, masks) != together
 
 
 def test_nothing_to_do_is_none() -> None:
@@ -120,6 +123,7 @@ def test_nothing_to_do_is_none() -> None:
         (Augmentation, {"mixup": float("nan")}, "--mixup must be a finite number of at least 0, got nan"),
         (Augmentation, {"mixup": float("inf")}, "got inf"),
         (Augmentation, {"random_crop": -1}, "--random-crop must be an integer of at least 0, got -1"),
+        (Augmentation, {"band_shift": -1}, "--band-shift must be an integer of at least 0, got -1"),
         (SpecMasks, {"max_bands": 0}, "max_bands must be a positive integer, got 0"),
         (SpecMasks, {"n_frame_masks": 0}, "n_frame_masks must be a positive integer, got 0"),
         (SpecMasks, {"max_frame_share": 1.0}, r"max_frame_share must be between 0 and 1, both excluded, got 1\.0"),
@@ -135,6 +139,7 @@ def test_unusable_settings_are_refused(kind: Any, values: dict[str, Any], messag
     ("augmentation", "message"),
     [
         (Augmentation(random_crop=13), "--random-crop must be less than 13, the dataset's computed frames, got 13"),
+        (Augmentation(band_shift=11), "--band-shift must be less than 11, the dataset's mel bands, got 11"),
         (Augmentation(masks=SpecMasks(max_bands=11)), "max_bands must be less than 11, the dataset's mel bands, got 11"),
         (
             Augmentation(masks=SpecMasks(max_bands=5, max_frame_share=0.07)),

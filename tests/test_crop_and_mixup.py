@@ -1,4 +1,4 @@
-"""Random crop against a reference in NumPy, and mixup's mixtures and weights."""
+"""Random crop and band shift against references in NumPy, and mixup's mixtures and weights."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from keras_model.training.batch_augmentation import beta_draws, mixup, random_crop
+from keras_model.training.batch_augmentation import band_shift, beta_draws, mixup, random_crop
 from tests.augmented import SIZES, SPEC, augmented, batches_from, key, log_mels_of
 from tfrecords.log_mel_spec import LogMelSpec
 
@@ -27,6 +27,17 @@ def test_a_crop_is_that_of_the_padded_log_mel(spec: LogMelSpec, padding: int) ->
     equal = (candidates == after).all(axis=(2, 3, 4))  # (starts, n)
     np.testing.assert_array_equal(equal.sum(axis=0), 1)
     assert scipy.stats.chisquare(equal.sum(axis=1)).pvalue > 1e-4, "each start as often"
+
+
+def test_a_shift_is_by_whole_bands_each_as_often() -> None:
+    n, most = 300, 2
+    before = log_mels_of(SPEC, n)
+    after = band_shift(tf.constant(before), most=most, key=key(8, 9)).numpy()
+    padded = np.pad(before, ((0, 0), (most, most), (0, 0), (0, 0)), mode="edge")
+    candidates = np.stack([padded[:, start : start + SPEC.n_mels] for start in range(2 * most + 1)])
+    equal = (candidates == after).all(axis=(2, 3, 4))  # (starts, n)
+    np.testing.assert_array_equal(equal.sum(axis=0), 1)
+    assert scipy.stats.chisquare(equal.sum(axis=1)).pvalue > 1e-4
 
 
 def mixture(n: int, *, alpha: float, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

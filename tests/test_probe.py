@@ -82,7 +82,10 @@ def test_what_it_cannot_be_trained_with_is_said_in_one_line(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for options, message in (
-        (["--data", str(heard), "--mixup", "0.3"], "--augment, --mixup and --random-crop change log-mels, and --model probe is"),
+        (
+            ["--data", str(heard), "--mixup", "0.3"],
+            "--augment, --mixup, --random-crop and --band-shift change log-mels,",
+        ),
         (["--data", str(heard), "--standardize", "per_band"], "--standardize and --robust are for other networks: the tagger"),
         (["--data", str(heard), "--reprogramming", "skip"], "--model reprogrammed and --reprogramming noise, input, skip belong"),
         (["--data", str(dataset)], f"--model probe needs log-mels of preset musicnn, and {dataset} has those of paper: make a"),

@@ -129,7 +129,8 @@ def test_a_run_that_is_killed_everywhere_ends_as_if_nothing_had_been(
 
 @pytest.mark.long
 def test_with_every_augmentation_a_killed_run_ends_as_if_nothing_had_been(killed: Killed, dataset: Path, tmp_path: Path) -> None:
-    every = ("--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--label-smoothing", "0.1", "--ema", "0.9")
+    every = ["--augment", "spec", "--mixup", "0.3", "--random-crop", "4", "--band-shift", "2"]
+    every += ["--label-smoothing", "0.1", "--ema", "0.9"]
     rate = ("--learning-rate-warmup", "4", "--learning-rate-decay", "cosine")
     options = [*OPTIONS, *every, *rate, "--data", str(dataset), "--epochs", "3", "--no-export"]
     options += ["--convolution", "fused"]

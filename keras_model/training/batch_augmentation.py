@@ -16,7 +16,7 @@ def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: 
     """The function that augments a batch; None if there is nothing to do.
 
     Equal seed, epoch and step give an equal batch from equal input, whatever the number of threads and whichever batches came
-    before. The draws of crop, masks and mixup are independent of each other.
+    before. The draws of crop, shift, masks and mixup are independent of each other.
 
     Args:
         augmentation: What is done.
@@ -40,6 +40,8 @@ def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: 
 
         if augmentation.random_crop:
             log_mels = random_crop(log_mels, padding=augmentation.random_crop, spec=spec, key=key("crop"))
+        if augmentation.band_shift:
+            log_mels = band_shift(log_mels, most=augmentation.band_shift, key=key("bands"))
         if augmentation.masks:
             kept = spec_masks(tf.shape(log_mels)[0], masks=augmentation.masks, spec=spec, key=key("masks"))
             log_mels = tf.where(kept[..., tf.newaxis], log_mels, filling)
@@ -79,6 +81,22 @@ def random_crop(log_mels: tf.Tensor, *, padding: int, spec: LogMelSpec, key: tf.
     # Frames first: gathering rows is four times as fast as gathering columns.
     rows = tf.transpose(log_mels[..., 0], (0, 2, 1))
     return tf.transpose(tf.gather(rows, source, axis=1, batch_dims=1), (0, 2, 1))[..., tf.newaxis]
+
+
+def band_shift(log_mels: tf.Tensor, *, most: int, key: tf.Tensor) -> tf.Tensor:
+    """Shifts each sample up or down by whole mel bands, as another pitch would, and repeats its edge band.
+
+    Args:
+        log_mels: (n, n_mels, n_frames, 1) float32.
+        most: Bands; the shift is uniform from −`most` to `most`.
+        key: (2,) int64; the same key gives the same shifts.
+
+    Returns:
+        Of the same shape.
+    """
+    shift = tf.random.stateless_uniform((tf.shape(log_mels)[0], 1), seed=key, minval=-most, maxval=most + 1, dtype=tf.int32)
+    n_mels = log_mels.shape[1]
+    return tf.gather(log_mels, tf.clip_by_value(tf.range(n_mels) + shift, 0, n_mels - 1), axis=1, batch_dims=1)
 
 
 def spec_masks(n_samples: tf.Tensor, *, masks: SpecMasks, spec: LogMelSpec, key: tf.Tensor) -> tf.Tensor:
