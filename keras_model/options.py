@@ -31,6 +31,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "learning_rate_decay": "cosine",
         "mixup": 0.3,
         "random_crop": 16,
+        "band_shift": 4,
     },
 }
 
