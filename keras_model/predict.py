@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -28,8 +29,8 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         prog=program("predict"),
         description="Prints the genre of audio files.",
         usage="%(prog)s [-h] [options] [MODEL] PATH [PATH ...]",
-        epilog="A model that comes first is asked: the folder of a run or an export, or a .onnx or .tflite file, which needs no "
-        "TensorFlow; without one, the network that ships is. "
+        epilog="A model that comes first is asked: the folder of a run or an export, hf://OWNER/NAME, or a .onnx or .tflite file, "
+        "which needs no TensorFlow; without one, the network that ships is. "
         "Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
     )
     add_shared_arguments(parser)
@@ -64,7 +65,7 @@ def _classify(options: argparse.Namespace) -> int:
         from keras_model.prediction.timeline import write_timeline  # matplotlib takes a second to import
     if model is None:
         read_wheel()  # refuses before TensorFlow takes its seconds
-    if model is None or model.is_dir():
+    if not isinstance(model, Path) or model.is_dir():
         spare_gpu_memory()
         load_tensorflow(verbose=options.verbose)
     with nullcontext() if options.verbose else native_stderr_dropped():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_model
-from keras_model import export
+from keras_model import export, predict
 from keras_model.hub import upload
 from keras_model.run_folder import ExportError
 from tests.conftest import STOCK
@@ -58,13 +58,17 @@ def test_an_export_is_one_commit_that_a_clone_of_serves(run: Path, uploaded: Mod
     )
 
 
-def test_it_is_loaded_by_its_address_and_so_does_keras(run: Path, uploaded: ModelHub, tmp_path: Path) -> None:
+def test_it_is_loaded_by_its_address_and_so_does_keras(
+    run: Path, uploaded: ModelHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     predictor = keras_model.load("hf://me/genres")
     song = write_song(tmp_path / "song.wav")
     expected = keras_model.load(run).predict(song)
     np.testing.assert_allclose(predictor.predict(song).chunk_probabilities, expected.chunk_probabilities, atol=1e-5)
     assert predictor.front_end == front_end_of(run)
     network, saved = keras.saving.load_model("hf://me/genres"), keras.saving.load_model(run / "model.keras")
+    assert predict.main(["hf://me/genres", str(song), "--csv"]) == 0
+    assert f",{expected.genre}," in capsys.readouterr().out
     for found, weights in zip(network.get_weights(), saved.get_weights(), strict=True):
         np.testing.assert_array_equal(found, weights)
 

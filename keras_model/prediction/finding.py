@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_model import hub
 from keras_model.prediction.files import AudioFile, find_audio_files
 from keras_model.prediction.runtimes import RUNTIMES
 from keras_model.run_folder import METRICS_FILE
@@ -42,16 +43,18 @@ def find_model(path: Path) -> Path:
     raise UsageError(f"there is no exported model in {path}; give a run's folder or one that {exports} wrote to")
 
 
-def find_model_and_files(paths: Sequence[str]) -> tuple[Path | None, list[AudioFile]]:
+def find_model_and_files(paths: Sequence[str]) -> tuple[Path | str | None, list[AudioFile]]:
     """What a command line names: a model, if one comes first, and audio files.
 
     Returns:
-        What `find_model` returns, None for the network that ships; and the files.
+        What `find_model` returns, an address on the Hub, or None for the network that ships; and the files.
 
     Raises:
         UsageError: If the first is a folder of neither, no file is named, or the files' names cannot be read.
     """
     first = paths[0]
+    if first.startswith(hub.PREFIX):
+        return hub.address(first), _files_after(paths)
     is_folder = os.path.isdir(first)
     is_song = os.path.exists(first) or first in ("", "-") or Path(first).suffix.lower() in AUDIO_SUFFIXES or len(paths) == 1
     if not is_folder and is_song and not _may_be_file(Path(first)):
@@ -62,9 +65,13 @@ def find_model_and_files(paths: Sequence[str]) -> tuple[Path | None, list[AudioF
         if not is_folder or find_audio_files([first])[0].problem:
             raise
         return None, find_audio_files(paths)
+    return model, _files_after(paths)
+
+
+def _files_after(paths: Sequence[str]) -> list[AudioFile]:
     if len(paths) == 1:
-        raise UsageError(f"no audio file is named for the model in {first}")
-    return model, find_audio_files(paths[1:])
+        raise UsageError(f"no audio file is named for the model in {paths[0]}")
+    return find_audio_files(paths[1:])
 
 
 def newest_version(folder: Path) -> Path | None:
