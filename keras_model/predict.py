@@ -29,7 +29,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         prog=program("predict"),
         description="Prints the genre of audio files.",
         usage="%(prog)s [-h] [options] [MODEL] PATH [PATH ...]",
-        epilog="A model that comes first is asked: the folder of a run or an export, hf://OWNER/NAME, or a .onnx or .tflite file, "
+        epilog="A model that comes first is asked: the folder of a run or an export, hf://OWNER/NAME, a .onnx or .tflite file, "
         "which needs no TensorFlow; without one, the network that ships is. "
         "Exit status: 0; 1 if a file could not be classified; 2 for a wrong command line or no model; 130 after Ctrl-C.",
     )
