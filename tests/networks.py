@@ -4,12 +4,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from keras_model.networks.classifiers import build_classifier
 
 PAPER = (80, 80)
 # Every network that `train.py` can build: its name, and whether batch normalisation is added.
 CASES = (("shallow", False), ("shallow", True), ("deep", False), ("deep", True), ("bbnn", False), ("probe", False))
+# The same, of which the default tests take one of a kind.
+_FEW = (("shallow", True), ("deep", True), ("probe", False))
+FEW_CASES = [case if case in _FEW else pytest.param(*case, marks=pytest.mark.long) for case in CASES]
 
 
 def build(name: str, shape: tuple[int, int] = PAPER, *, seed: int = 0, n_genres: int = 10, **options: Any) -> keras.Model:

@@ -65,7 +65,7 @@ def load_and_fit(model: Path, values: np.ndarray, folder: Path, backend: str) ->
     return probabilities
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.long), "jax"])
 def test_a_runs_network_loads_with_keras_alone(run: Path, dataset: Path, tmp_path: Path, backend: str) -> None:
     values = np.stack([record.log_mel for record in records_of(dataset, "test")])[..., np.newaxis]
     expected = implement(keras.models.load_model(run / "model.keras"), "fused").predict(values, verbose=0)

@@ -139,6 +139,7 @@ sys.exit(train.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long  # tests/test_devices.py has two replicas too
 def test_two_replicas_share_ragged_batches_and_agree_with_the_saved_model(dataset: Path, tmp_path: Path) -> None:
     """48 records in batches of 46: the last batch has two samples, one for each."""
     run = tmp_path / "run"
