@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from keras_model.prediction.finding import find_model
 from keras_model.prediction.loading import load
 from keras_model.pretrained.wheel import read_wheel
-from keras_model.quiet import load_tensorflow, native_stderr_dropped
+from keras_model.quiet import load_tensorflow, native_stderr_dropped, spare_gpu_memory
 from keras_model.run_folder import METRICS_FILE
 from keras_model.summary import read_metrics
 from tfrecords.command import CommandParser, exit_status, whole
@@ -65,6 +65,7 @@ def _serve(options: argparse.Namespace) -> int:
             find_model(Path(run))  # refuses before TensorFlow takes its seconds
         if not options.runs:
             read_wheel()
+        spare_gpu_memory()
         load_tensorflow(verbose=options.verbose)
         page = build_page([_model(run) for run in options.runs or [None]])
         with native_stderr_dropped():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from keras_model import hub
 from keras_model.prediction.model import Predictor
+from keras_model.quiet import spare_gpu_memory
 from keras_model.run_folder import FRONT_END_FILE, FrontEnd
 from tfrecords.errors import UsageError
 from tfrecords.extras import extras_named
@@ -21,6 +22,7 @@ def load(path: str | Path | None = None) -> Predictor:
         UsageError: If there is no exported model, or it is damaged; if weights of the network that ships are not on this machine,
             with the command that fetches them; or if TensorFlow, or the file's runtime, is not installed.
     """
+    spare_gpu_memory()
     if isinstance(path, str) and path.startswith(hub.PREFIX):
         return _from_hub(path)
     return Predictor.shipped() if path is None else Predictor.load(Path(path))

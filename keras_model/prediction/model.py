@@ -15,7 +15,6 @@ from keras_model.prediction.files import AudioFile
 from keras_model.prediction.finding import find_model
 from keras_model.prediction.runtimes import Network, of_tensorflow, open_network, saved_network
 from keras_model.prediction.track import Prediction
-from keras_model.quiet import spare_gpu_memory
 from keras_model.run_folder import FrontEnd
 from tfrecords.audio import AudioSource, UnusableAudioError, as_file
 
@@ -50,7 +49,6 @@ class Predictor:
         Raises:
             UsageError: If its weights are not on this machine, with the command that fetches them.
         """
-        spare_gpu_memory()
         from keras_model.networks.shipped import load_shipped
 
         return cls.of_network(*load_shipped())
@@ -71,7 +69,6 @@ class Predictor:
         Raises:
             UsageError: If there is none, or it is not one that train.py exported.
         """
-        spare_gpu_memory()
         return cls(*open_network(find_model(path)))
 
     @classmethod
