@@ -76,8 +76,13 @@ class Pool:
         """Ends the processes with this one, which would else wait for what they are at, and for idle ones for ever."""
         global _is_ending
         _is_ending = True
+        # Both are None after `abandon`, which has ended them.
         for process in list((self._executor._processes or {}).values()):
             process.kill()
+        if thread := self._executor._executor_manager_thread:
+            # multiprocessing's exit handler, which comes next, closes the same pipes. The thread may wait for ever, if a process
+            # was killed amid a result.
+            thread.join(_POLL_SECONDS)  # type: ignore[attr-defined]  # typeshed takes it for what wakes it up
 
     def abandon(self) -> None:
         """Has the next work done by other processes."""

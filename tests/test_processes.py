@@ -121,6 +121,30 @@ def test_poison_costs_a_track_each_and_not_the_run(
     assert result.counters["tracks_rejected"] == 3
 
 
+_PIPES_THAT_CLOSE_SLOWLY = """
+import atexit, os, time
+from multiprocessing.connection import Connection
+from beam_pipeline.process_pool import pool_of
+
+if __name__ == "__main__":
+    assert pool_of(2, ()).submit(abs, 0, {0: -1}, timeout=None).result() == [1]
+    close = Connection._close
+    Connection._close = lambda self: (time.sleep(0.1), close(self))
+    atexit._run_exitfuncs()
+    time.sleep(0.3)
+    os._exit(0)
+"""
+
+
+def test_its_end_is_quiet(tmp_path: Path) -> None:
+    """The executor's thread and multiprocessing's exit handler close the same pipe: not at once."""
+    script = tmp_path / "ends.py"
+    script.write_text(_PIPES_THAT_CLOSE_SLOWLY)
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 _PROGRAM = """
 import logging, runpy, sys
 logging.basicConfig(level=logging.CRITICAL)  # as the command does, before Beam warns
