@@ -107,12 +107,14 @@ def _file(data: bytes) -> BinaryIO:
 def _print_one_track(folder: Path, track: Path, rounds: int) -> None:
     contestants = _contestants(folder, track.read_bytes())
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
+    for _ in range(rounds):
         for name, classify in contestants.items():
+            # The first call warms up: what came before may have left the caches full, a core asleep, or threads of a BLAS that
+            # wait for more work with a core each, some 20 ms long.
+            classify()
             started = time.perf_counter()
             classify()
-            if turn:  # the first one warms up
-                seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"\nOne track, 63 chunks, from bytes to genre, warm; median of {rounds}")
     for name, median in medians.items():
