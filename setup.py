@@ -64,7 +64,7 @@ setup(
         "keras_model.page": ["templates/*.html"],
         "keras_model.prediction": ["templates/*.html"],
         "keras_model.reports": ["templates/*"],
-        "tfrecords": ["templates/*.html"],
+        "tfrecords.display": ["templates/*.html"],
     },
     entry_points={"console_scripts": ["gtzan-genres = tfrecords.console:main"]},
     install_requires=[

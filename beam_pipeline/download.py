@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from beam_pipeline.corpora.gtzan_archive import ARCHIVE, GENRES, GTZAN, MD5, WORK, extract_genres
 from beam_pipeline.write.locked_folder import LOCK, locked_folder
-from tfrecords.command import CommandParser, exit_status, folder
+from tfrecords.command_line.command import CommandParser, exit_status, folder
+from tfrecords.command_line.programs import program, shell_command
 from tfrecords.errors import FailedError, UsageError
-from tfrecords.programs import program, shell_command
 
 REPOSITORY, FILE = "marsyas/gtzan", f"data/{ARCHIVE}"
 

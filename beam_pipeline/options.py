@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tfrecords.manifest import UNKNOWN_LICENSE
+from tfrecords.dataset.manifest import UNKNOWN_LICENSE
 
 Duplicates = Literal["group", "drop", "fail"]
 

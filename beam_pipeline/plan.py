@@ -13,12 +13,12 @@ from beam_pipeline.extract.features import FeatureStore
 from beam_pipeline.options import Duplicates, MaxRejected
 from beam_pipeline.splits.computed import ComputedSplit
 from beam_pipeline.track import Track
-from tfrecords.augmentation import AUGMENTATIONS, Augmentation
-from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
-from tfrecords.manifest import UNKNOWN_LICENSE
-from tfrecords.schema import Record
-from tfrecords.stable_hash import shard_index
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.manifest import UNKNOWN_LICENSE
+from tfrecords.dataset.stable_hash import shard_index
+from tfrecords.front_end.augmentation import AUGMENTATIONS, Augmentation
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.records.schema import Record
 
 # The folder in the output folder in which runs stage what they write.
 STAGING = ".beam-pipeline-staging"

@@ -26,10 +26,10 @@ from beam_pipeline.track import LEFT_OUT, Track
 from beam_pipeline.transform import BuildDataset
 from beam_pipeline.write.output_folder import FEATURES, check_output, staging_folder
 from beam_pipeline.write.refusal import BuildError, RejectedError, noted_refusal
-from tfrecords.augmentation import AUGMENTATIONS, records_per_track
+from tfrecords.dataset.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest
+from tfrecords.front_end.augmentation import AUGMENTATIONS, records_per_track
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 _SHARD_BYTES = 64 * 2**20
 

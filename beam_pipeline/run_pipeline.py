@@ -20,12 +20,12 @@ from beam_pipeline.runners.progress import progress_bar
 from beam_pipeline.splits.schemes import check_scheme
 from beam_pipeline.storage import join, parent
 from beam_pipeline.track import DUPLICATE
-from tfrecords.augmentation import AUGMENTATIONS, augmentation_of
-from tfrecords.corpus import CORPUS_FILE
+from tfrecords.command_line.programs import program, shell_command, speaker
+from tfrecords.dataset.corpus import CORPUS_FILE
+from tfrecords.dataset.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, UNKNOWN_LICENSE
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, UNKNOWN_LICENSE
-from tfrecords.programs import program, shell_command, speaker
+from tfrecords.front_end.augmentation import AUGMENTATIONS, augmentation_of
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 if TYPE_CHECKING:
     from beam_pipeline.run import BuildResult

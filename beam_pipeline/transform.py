@@ -17,8 +17,8 @@ from beam_pipeline.write.duplicates import DecideEqualAudio
 from beam_pipeline.write.publish import PublishDataset
 from beam_pipeline.write.shards import ShardWriter
 from beam_pipeline.write.track_lists import list_of, write_list
-from tfrecords.augmentation import AUGMENTED_SPLIT
-from tfrecords.statistics import merged
+from tfrecords.front_end.augmentation import AUGMENTED_SPLIT
+from tfrecords.front_end.statistics import merged
 
 # A track takes milliseconds: so many are sent to a process together.
 _TRACKS_AT_ONCE = 8

@@ -18,7 +18,7 @@ def main() -> None:
     from benchmarks.timing import median_seconds
     from keras_model.augmentation import Augmentation, SpecMasks
     from keras_model.training.batch_augmentation import augmenter
-    from tfrecords.log_mel_spec import PRESETS
+    from tfrecords.front_end.log_mel_spec import PRESETS
 
     spec = PRESETS["paper"]
     rng = np.random.default_rng(0)

@@ -17,10 +17,10 @@ from beam_pipeline.extract.chunks import draw_chunks
 from beam_pipeline.extract.deform import deformed_chunks
 from benchmarks.timing import median_seconds
 from tfrecords.audio import Audio, decode_audio
-from tfrecords.augmentation import AUGMENTATIONS
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.schema import Record, encode
+from tfrecords.front_end.augmentation import AUGMENTATIONS
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS
+from tfrecords.records.schema import Record, encode
 
 _RUNS = 15
 _N_CHUNKS = 15

@@ -22,11 +22,11 @@ def main() -> None:
     from keras_model.augmentation import Augmentation, SpecMasks
     from keras_model.data.split_data import Augment, SplitData
     from keras_model.training.batch_augmentation import augmenter
-    from tfrecords.framing import frame
-    from tfrecords.log_mel_spec import PRESETS
-    from tfrecords.manifest import Shard
-    from tfrecords.schema import Record, encode
-    from tfrecords.shard_records import ShardRecords
+    from tfrecords.dataset.manifest import Shard
+    from tfrecords.front_end.log_mel_spec import PRESETS
+    from tfrecords.records.framing import frame
+    from tfrecords.records.schema import Record, encode
+    from tfrecords.records.shard_records import ShardRecords
 
     spec = PRESETS["paper"]
     rng = np.random.default_rng(0)

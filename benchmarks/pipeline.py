@@ -20,8 +20,8 @@ from beam_pipeline.corpora.demo import TRACK_SECONDS
 from benchmarks.corpus import link_tracks, write_tracks
 from benchmarks.processes import Measured, measure
 from tfrecords.audio import decode_audio
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 _PLAIN_TRACKS = 1000
 # librosa's loader and mel spectrogram chunk by chunk, TensorFlow's writer: one process, no checks, no split.

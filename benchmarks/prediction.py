@@ -25,7 +25,7 @@ from benchmarks.processes import measure
 from keras_model.prediction.blocks import log_mel_blocks
 from keras_model.prediction.model import Predictor
 from keras_model.quiet import load_tensorflow
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 _SPEC = PRESETS["paper"]
 _GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -38,7 +38,7 @@ def export_untrained(folder: Path) -> None:
     from keras_model.networks.fused import implement
     from keras_model.run_folder import FrontEnd
     from keras_model.serving.portable_formats import export_portable
-    from tfrecords.corpus import CorpusInfo
+    from tfrecords.dataset.corpus import CorpusInfo
 
     model = build_classifier("shallow", _SPEC.shape, n_genres=len(_GENRES), batchnorm=True)
     front_end = FrontEnd(spec=_SPEC, genres=_GENRES, corpus=CorpusInfo(name="benchmark"), fingerprint="0" * 64)

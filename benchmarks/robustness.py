@@ -23,7 +23,7 @@ from keras_model.prediction.model import Predictor
 from keras_model.prediction.runtimes import of_tensorflow
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, FrontEnd
-from tfrecords.text_table import columns
+from tfrecords.display.text_table import columns
 
 Change = Callable[[Path], bytes]
 

@@ -74,7 +74,7 @@ def _keras_work(
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        from tfrecords.shard_records import made_ahead
+        from tfrecords.records.shard_records import made_ahead
 
         # Arrays would go through a tf.data pipeline that is tuned while it runs, the end of which waits for the tuning.
         batches = made_ahead(tf.data.Dataset.from_tensor_slices((log_mels, labels)).batch(batch_size))

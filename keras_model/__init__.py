@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tfrecords.lazy import lazily
+from tfrecords.command_line.lazy import lazily
 
 if TYPE_CHECKING:
     from keras_model.networks.classifiers import build_classifier as build

@@ -14,8 +14,8 @@ from keras_model.pretrained.wheel import read_wheel
 from keras_model.quiet import load_tensorflow, native_stderr_dropped, spare_gpu_memory
 from keras_model.run_folder import METRICS_FILE
 from keras_model.summary import read_metrics
-from tfrecords.command import CommandParser, exit_status, whole
-from tfrecords.programs import program
+from tfrecords.command_line.command import CommandParser, exit_status, whole
+from tfrecords.command_line.programs import program
 
 if TYPE_CHECKING:
     from keras_model.page.model import Model

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
 @dataclass(frozen=True, kw_only=True)

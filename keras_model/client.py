@@ -10,8 +10,8 @@ from keras_model.prediction.output import add_shared_arguments, reason_of, write
 from keras_model.serving_client.protocol import Address, ServingError
 from keras_model.serving_client.remote_predictor import RemotePredictor
 from tfrecords.audio import UnusableAudioError
-from tfrecords.command import CommandParser, exit_status, positive, whole
-from tfrecords.programs import program
+from tfrecords.command_line.command import CommandParser, exit_status, positive, whole
+from tfrecords.command_line.programs import program
 
 if TYPE_CHECKING:
     from keras_model.serving_client.grpc_server import GrpcServer

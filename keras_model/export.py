@@ -29,9 +29,9 @@ from keras_model.run_folder import (
     FrontEnd,
 )
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
-from tfrecords.command import CommandParser, exit_status, folder, whole
+from tfrecords.command_line.command import CommandParser, exit_status, folder, whole
+from tfrecords.command_line.programs import program
 from tfrecords.errors import UsageError, quoted
-from tfrecords.programs import program
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 _LEAST_OFFSETS = 10
 

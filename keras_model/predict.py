@@ -16,9 +16,9 @@ from keras_model.prediction.output import add_shared_arguments, reason_of, write
 from keras_model.prediction.track import Prediction
 from keras_model.pretrained.wheel import read_wheel
 from keras_model.quiet import load_tensorflow, native_stderr_dropped, spare_gpu_memory
-from tfrecords.command import CommandParser, exit_status, whole
+from tfrecords.command_line.command import CommandParser, exit_status, whole
+from tfrecords.command_line.programs import program
 from tfrecords.errors import printable
-from tfrecords.programs import program
 
 PROGRAM = "predict"
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from keras_model.level import log_mels_of, magnitudes_of, to_mean
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.mel_filter_bank import band_edges_hz
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.front_end.mel_filter_bank import band_edges_hz
 
 # LAME cuts off there what comes with 22050 Hz (128 kbit/s): the bands above lose 10 to 18 dB.
 _BANDWIDTH_HZ = 10_000

@@ -27,12 +27,12 @@ from keras_model.run_folder import (
     RunRecord,
     is_free,
 )
+from tfrecords.command_line.programs import program, shell_command
+from tfrecords.command_line.versions import PACKAGE, versions_of
+from tfrecords.dataset.leakage import refuse_leaks
+from tfrecords.dataset.manifest import DatasetError, Manifest, NoDatasetError, read_dataset
 from tfrecords.errors import UsageError
-from tfrecords.leakage import refuse_leaks
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import DatasetError, Manifest, NoDatasetError, read_dataset
-from tfrecords.programs import program, shell_command
-from tfrecords.versions import PACKAGE, versions_of
+from tfrecords.front_end.log_mel_spec import PRESETS
 from tfrecords.whole_file import write_whole
 
 if TYPE_CHECKING:

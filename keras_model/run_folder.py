@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_model.options import TrainOptions
-from tfrecords.corpus import CorpusInfo
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.manifest import Manifest
 from tfrecords.errors import FailedError, UsageError
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.manifest import Manifest
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
 
 OPTIONS_FILE = "options.json"

@@ -6,7 +6,7 @@ from keras_model.options import TrainOptions
 from keras_model.run import train
 from keras_model.run_folder import OPTIONS_FILE, RunRecord
 from keras_model.summary import sum_up
-from tfrecords.manifest import Manifest
+from tfrecords.dataset.manifest import Manifest
 
 
 def train_several(options: TrainOptions, manifest: Manifest) -> bool:

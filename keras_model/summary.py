@@ -11,9 +11,9 @@ from keras_model.options import PAPER
 from keras_model.reports.comparison import network_title, summary_text
 from keras_model.reports.run_statistics import summarise
 from keras_model.run_folder import METRICS_FILE, SUMMARY_FILE
-from tfrecords.command import CommandParser, exit_status
+from tfrecords.command_line.command import CommandParser, exit_status
+from tfrecords.command_line.programs import program
 from tfrecords.errors import UsageError
-from tfrecords.programs import program
 
 _NEEDED = ("corpus", "final", "epochs", "kept_epoch", "interrupted", "options", "model", "dataset")
 

@@ -12,7 +12,7 @@ from keras_model.quiet import load_tensorflow
 from keras_model.run import check_data, check_output, train
 from keras_model.run_folder import RunRecord
 from keras_model.series import train_several
-from tfrecords.command import (
+from tfrecords.command_line.command import (
     CommandParser,
     at_least_zero,
     dataset,
@@ -22,8 +22,8 @@ from tfrecords.command import (
     positive,
     whole,
 )
+from tfrecords.command_line.programs import program, shell_command, speaker
 from tfrecords.errors import FailedError, UsageError
-from tfrecords.programs import program, shell_command, speaker
 
 _NOT_GIVEN = object()
 
@@ -157,7 +157,7 @@ def _train(arguments: list[str]) -> int:
         resumed.check_data(manifest)
     # TensorFlow takes seconds to load: it comes after the command line and the data have been looked at.
     load_tensorflow(verbose=options.verbose)
-    from tfrecords.shard_records import shard_errors
+    from tfrecords.records.shard_records import shard_errors
 
     try:
         with shard_errors():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.data.split_data import Augment
 from keras_model.training.batch_augmentation import augmenter
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # 13 computed frames; the seven after them repeat the last.
 SPEC = LogMelSpec(n_mels=11, n_frames=20, chunk_samples=12 * 512)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from beam_pipeline.corpora.index import Corpus
 from beam_pipeline.splits.schemes import SplitAssignment
 from beam_pipeline.track import Track
-from tfrecords.corpus import CorpusInfo
+from tfrecords.dataset.corpus import CorpusInfo
 
 GTZAN_GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 

@@ -12,10 +12,10 @@ import pytest
 from beam_pipeline import run_pipeline
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import BuildResult, build_dataset
-from tfrecords.manifest import read_dataset
-from tfrecords.reading import read_split
-from tfrecords.schema import Record
-from tfrecords.tracks import TrackLine, read_tracks
+from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.tracks import TrackLine, read_tracks
+from tfrecords.records.reading import read_split
+from tfrecords.records.schema import Record
 
 WriteCorpus = Callable[..., Path]
 

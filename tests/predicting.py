@@ -17,8 +17,8 @@ from keras_model.prediction.finding import find_model
 from keras_model.prediction.model import Predictor
 from keras_model.run_folder import FrontEnd
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track
-from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 load_once = functools.cache(Predictor.load)
 

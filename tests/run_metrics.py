@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from keras_model.evaluation.accuracies import Evaluation
 from keras_model.reports.occlusion import parts_of
 from tests.tiny_dataset import TinyDataset
-from tfrecords.reading import read_split
-from tfrecords.schema import Record
+from tfrecords.records.reading import read_split
+from tfrecords.records.schema import Record
 
 # What the network takes a chunk for: a label, by the chunk and the number of genres.
 Guess = Callable[[Record, int], int]

@@ -15,7 +15,7 @@ from keras_model.prediction.track import Prediction, chosen_chunks
 from keras_model.run_folder import FrontEnd
 from tests.conftest import SAMPLE_RATE
 from tfrecords.audio import decode_audio
-from tfrecords.log_mel import cut_chunks, log_mel
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
 
 
 def version_of(run: Path) -> Path:

@@ -16,8 +16,8 @@ from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track, tone
 from tests.predicting import SamePredictor
 from tests.test_audio import encoded, lying_flac
 from tfrecords.audio import UnusableAudioError, announced_samples, as_file, decode_audio, open_audio_file, waveform_blocks
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 SPEC = LogMelSpec()
 

@@ -14,8 +14,8 @@ from keras_model.evaluation import baseline
 from keras_model.evaluation.baseline import band_statistics_baseline
 from keras_model.evaluation.intervals import chance_level, wilson_interval
 from tests.tiny_dataset import TinyDataset
-from tfrecords.manifest import read_dataset
-from tfrecords.reading import read_split
+from tfrecords.dataset.manifest import read_dataset
+from tfrecords.records.reading import read_split
 
 
 @pytest.mark.parametrize(("n_right", "n"), [(0, 1), (1, 1), (0, 25), (3, 25), (25, 25), (193, 250)])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from beam_pipeline.extract.chunks import TooShortError, draw_chunks
 from beam_pipeline.plan import Plan
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.stable_hash import chunk_rank, record_order, stable_hash
+from tfrecords.dataset.stable_hash import chunk_rank, record_order, stable_hash
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 SPEC = PRESETS["paper"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import write_tracks
 from tests.helpers import build, json_lines
-from tfrecords.manifest import Manifest, read_dataset
+from tfrecords.dataset.manifest import Manifest, read_dataset
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keras_model.training.batch_augmentation import band_shift, beta_draws, mixup, random_crop
 from tests.augmented import SIZES, SPEC, augmented, batches_from, key, log_mels_of
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
 @pytest.mark.parametrize("spec", [SPEC, LogMelSpec(n_mels=3, n_frames=9, chunk_samples=512 * 8)], ids=["repeated", "computed"])

@@ -14,13 +14,13 @@ from markdown_it import MarkdownIt
 from beam_pipeline.options import MaxRejected
 from tests.helpers import WriteCorpus, build
 from tests.tiny_dataset import TinyDataset
-from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.cards import TrackTally, derived_files
-from tfrecords.corpus import CorpusInfo
-from tfrecords.gtzan import GENRES
-from tfrecords.left_out import LeftOut
-from tfrecords.manifest import Manifest
-from tfrecords.tracks import TrackLine
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.gtzan import GENRES
+from tfrecords.dataset.left_out import LeftOut
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.dataset.tracks import TrackLine
+from tfrecords.front_end.augmentation import AUGMENTATIONS
 
 NASTY = 'a|b `c` <b>d</b> *e* _f_ [g](h) "i" \\ #j & $k$ : - ~~l~~ \U0001f3b5 --- {m} !n @o \u202e'
 SHOWN = NASTY.replace("\u202e", "\\u202e")

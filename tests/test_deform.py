@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from beam_pipeline.extract.deform import deformed_chunks, phase_vocoder
 from tests.conftest import SAMPLE_RATE, synthetic_track, tone
 from tfrecords.audio import Audio
-from tfrecords.augmentation import AUGMENTATIONS, Deformation
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.mel_filter_bank import hz_to_mel
+from tfrecords.front_end.augmentation import AUGMENTATIONS, Deformation
+from tfrecords.front_end.log_mel import log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS
+from tfrecords.front_end.mel_filter_bank import hz_to_mel
 
 SPEC = PRESETS["paper"]
 DEFORMATIONS = AUGMENTATIONS["stretch-pitch"].deformations

@@ -8,8 +8,8 @@ import pytest
 from beam_pipeline import run_pipeline
 from tests.helpers import WriteCorpus, build, run_main
 from tests.tiny_dataset import TinyDataset, problems
-from tfrecords.left_out import LeftOut
-from tfrecords.manifest import DERIVED_FILES, DatasetError, Manifest
+from tfrecords.dataset.left_out import LeftOut
+from tfrecords.dataset.manifest import DERIVED_FILES, DatasetError, Manifest
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
 from keras_model import evaluate
-from tfrecords.tracks import read_tracks
+from tfrecords.dataset.tracks import read_tracks
 
 
 def test_evaluate_recomputes_the_metrics(run: Path, dataset: Path, metrics: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ from keras_model.serving.export_check import check_decisions, check_export
 from keras_model.serving.serving_files import write_serving_files
 from tests.conftest import GENRES, REPOSITORY, synthetic_track
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
-from tfrecords.log_mel import log_mel
+from tfrecords.front_end.log_mel import log_mel
 
 
 @pytest.fixture(scope="module")

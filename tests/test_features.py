@@ -11,7 +11,7 @@ import soundfile
 from beam_pipeline.extract.features import Features, FeatureStore
 from tests.conftest import SAMPLE_RATE, synthetic_track
 from tests.helpers import WriteCorpus, build, digests
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 
 def counts(result: object) -> tuple[int, int]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfrecords.dataset.folds import fold_of_tracks
 from tfrecords.errors import UsageError
-from tfrecords.folds import fold_of_tracks
 
 
 def track(number: int, genre: str, *, audio: str | None = None, group: str | None = None) -> Any:

@@ -14,8 +14,8 @@ from keras_model.reports.report import write_report
 from tests.html_page import Page
 from tests.run_metrics import ByParts, by_number, metrics_of, truth
 from tests.tiny_dataset import GENRES, TinyDataset
-from tfrecords.manifest import DatasetError
-from tfrecords.reading import read_records_at, read_split
+from tfrecords.dataset.manifest import DatasetError
+from tfrecords.records.reading import read_records_at, read_split
 
 NETWORK: Any = ByParts()
 

@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY, made_once
 from tests.predicting import write_song
-from tfrecords.extras import EXTRAS
-from tfrecords.programs import COMMANDS
+from tfrecords.command_line.extras import EXTRAS
+from tfrecords.command_line.programs import COMMANDS
 
 PACKAGES = ("beam_pipeline", "keras_model", "tfrecords")
 # Finds the installed packages and nothing else of the project's, and none of those that are to be missing.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from keras_model import train
 from tests.tiny_dataset import TinyDataset
-from tfrecords.leakage import find_leaks
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.dataset.leakage import find_leaks
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 
 def track(track_id: str, split: str, *, audio: str | None = None, **more: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from keras_model.evaluation.accuracies import Evaluation
 from keras_model.evaluation.level import level_changes
 from keras_model.level import at_level
 from tests.conftest import synthetic_track
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.front_end.log_mel import log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))

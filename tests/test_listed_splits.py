@@ -10,8 +10,8 @@ from beam_pipeline.splits.repetitions import group_repetitions, looks_like_gtzan
 from beam_pipeline.splits.schemes import SplitAssignment, assign_splits
 from beam_pipeline.track import Track
 from tests.corpora import GTZAN, corpus_of, straddling, tracks_of
+from tfrecords.dataset.gtzan import TRACK_IDS
 from tfrecords.errors import UsageError
-from tfrecords.gtzan import TRACK_IDS
 
 
 def assign(

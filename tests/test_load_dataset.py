@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tests.tiny_dataset import GENRES, SPEC, TinyDataset
 from tfrecords import load_dataset
-from tfrecords.augmentation import AUGMENTATIONS
 from tfrecords.errors import UsageError
-from tfrecords.reading import read_split
+from tfrecords.front_end.augmentation import AUGMENTATIONS
+from tfrecords.records.reading import read_split
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
 from tests.conftest import SAMPLE_RATE, tone
-from tfrecords.log_mel import cut_chunks, log_mel, periodic_hann
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
-from tfrecords.manifest import read_dataset
-from tfrecords.mel_filter_bank import mel_filter_bank
+from tfrecords.dataset.manifest import read_dataset
+from tfrecords.front_end.log_mel import cut_chunks, log_mel, periodic_hann
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.front_end.mel_filter_bank import mel_filter_bank
 
 VARIANTS = {
     **PRESETS,
@@ -172,7 +172,7 @@ def test_original_inputs_are_reproduced_along_the_whole_way(shared: Path, tmp_pa
     """Each tensor's samples as a WAV file, through the pipeline, out of the TFRecord as TensorFlow parses it."""
     import tensorflow as tf
 
-    from tfrecords.schema import parse_batch
+    from tfrecords.records.schema import parse_batch
 
     originals = {path.stem: np.load(path) for path in sorted((shared / "coursework_tensors").glob("*.npz"))}
     assert len(originals) == 5

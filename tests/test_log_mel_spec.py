@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
 
 
 def test_presets_have_the_frames_of_their_sources() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tfrecords.augmentation import AUGMENTATIONS
-from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.manifest import DatasetError, Manifest, Shard, SplitSummary, read_dataset, read_manifest
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.manifest import DatasetError, Manifest, Shard, SplitSummary, read_dataset, read_manifest
+from tfrecords.front_end.augmentation import AUGMENTATIONS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 NAMED = {"name": "a", "rate": 0.5, "semitones": 0}
 

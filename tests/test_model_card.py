@@ -13,8 +13,8 @@ from tests.run_metrics import by_number, metrics_of
 from tests.served import version_of
 from tests.test_dataset_card import NASTY, SHOWN, Page
 from tests.tiny_dataset import TinyDataset
-from tfrecords.corpus import CorpusInfo
-from tfrecords.gtzan import GENRES
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.gtzan import GENRES
 
 
 @pytest.fixture(scope="module")

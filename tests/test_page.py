@@ -17,7 +17,7 @@ from tests.browser import CHROMIUM, browser
 from tests.conftest import GENRES, SAMPLE_RATE, tone
 from tests.predicting import SamePredictor, write_song
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 PAPER = PRESETS["paper"]
 

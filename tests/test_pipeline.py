@@ -19,9 +19,9 @@ from beam_pipeline.runners.choice import Runner
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, digests, names_in, records_of, run_main, tracks_of
 from tfrecords import verify
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.manifest import read_dataset
-from tfrecords.stable_hash import stable_hash
+from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.stable_hash import stable_hash
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
 
 
 def test_what_a_dataset_holds(write_corpus: WriteCorpus, tmp_path: Path) -> None:

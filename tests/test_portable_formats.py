@@ -18,9 +18,9 @@ from keras_model.run_folder import ExportError, FrontEnd
 from keras_model.serving import portable_formats
 from keras_model.serving.portable_formats import check_batches, export_portable
 from tests.networks import FEW_CASES, build, log_mels, with_random_statistics
-from tfrecords.corpus import CorpusInfo
+from tfrecords.dataset.corpus import CorpusInfo
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 GENRES = tuple(f"genre {number}" for number in range(7))
 # Per pixel as in preset `schindler`, per band as in `full80`.

@@ -16,7 +16,7 @@ from keras_model.prediction.files import AudioFile, find_audio_files, timeline_p
 from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
 from tests.predicting import SamePredictor, write_song
-from tfrecords.command import exit_status
+from tfrecords.command_line.command import exit_status
 from tfrecords.errors import UsageError
 
 TOO_LONG = "x" * 300  # for any file system

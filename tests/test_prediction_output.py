@@ -17,9 +17,9 @@ from keras_model.prediction.output import BarWriter, CsvWriter
 from keras_model.prediction.track import Prediction
 from tests.conftest import GENRES
 from tests.html_page import Page
-from tfrecords.corpus import CorpusInfo
+from tfrecords.dataset.corpus import CorpusInfo
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
 def prediction(rows: list[list[float]]) -> Prediction:

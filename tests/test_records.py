@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfrecords.example_proto import Example
-from tfrecords.framing import frame, read_records, scan_records, unframe
-from tfrecords.schema import Record, decode, encode, parse_batch
+from tfrecords.records.example_proto import Example
+from tfrecords.records.framing import frame, read_records, scan_records, unframe
+from tfrecords.records.schema import Record, decode, encode, parse_batch
 
 SHAPE = (5, 7)
 

@@ -18,10 +18,10 @@ from tests.conftest import STOCK
 from tests.object_store import BUCKET, KEYS, make_bucket, server_process
 from tests.tiny_dataset import TinyDataset
 from tfrecords import load_dataset, places, show, verify
-from tfrecords.manifest import read_dataset
+from tfrecords.dataset.manifest import read_dataset
 from tfrecords.places import Place, RemoteFile, place_of
-from tfrecords.shard_records import shard_errors
-from tfrecords.shards import open_shard
+from tfrecords.records.shard_records import shard_errors
+from tfrecords.records.shards import open_shard
 
 URL = f"s3://{BUCKET}/data"
 TRAINING = ("--epochs", "2", "--batch-size", "16", "--no-export", *STOCK)

@@ -17,7 +17,7 @@ from keras_model.reports.report import write_report
 from tests.html_page import Page
 from tests.run_metrics import ByParts, by_number, metrics_of, validated
 from tests.tiny_dataset import GENRES, TinyDataset
-from tfrecords.gtzan import GENRES as GTZAN_GENRES
+from tfrecords.dataset.gtzan import GENRES as GTZAN_GENRES
 
 NETWORK: Any = ByParts()
 FIGURES = {"accuracy", "loss", "confusion_raw", "confusion_maximum", "genres"}

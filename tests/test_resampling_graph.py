@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from keras_model.serving.front_end_graph import ratio_of_rates, resample_graph
 from tfrecords.audio import SAMPLE_RATES_HZ
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 RATE = 22050
 EDGE = 400  # samples: soxr's own start and end differ from what a filter over zeros gives

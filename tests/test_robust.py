@@ -12,9 +12,9 @@ from keras_model.level import at_level
 from keras_model.networks.fused import implement
 from keras_model.robust import heard
 from tests.networks import build, with_random_statistics
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
-from tfrecords.mel_filter_bank import band_edges_hz
+from tfrecords.front_end.log_mel import log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.front_end.mel_filter_bank import band_edges_hz
 
 
 def chunks(spec: LogMelSpec, *, n: int = 3) -> np.ndarray:

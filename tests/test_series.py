@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from keras_model import evaluate, train
-from tfrecords.folds import fold_of_tracks
-from tfrecords.tracks import read_tracks
+from tfrecords.dataset.folds import fold_of_tracks
+from tfrecords.dataset.tracks import read_tracks
 
 FAST = ("--epochs", "1", "--batch-size", "32", "--learning-rate", "3e-4", "--no-export", "--convolution", "stock")
 

@@ -14,8 +14,8 @@ from keras_model.serving_client.remote_predictor import RemotePredictor
 from tests.conftest import synthetic_track
 from tests.served import wav
 from tfrecords.audio import as_file
-from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 HOSTILE = "\x1b[2J\ud800"
 HARMLESS = "\\x1b[2J\\ud800"

@@ -14,8 +14,8 @@ from keras_model.run_folder import FrontEnd
 from keras_model.serving.served_model import ServedModel
 from tests.conftest import GENRES, SAMPLE_RATE, synthetic_track, tone
 from tests.served import by_pipeline, front_end_of, rows, version_of, wav
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.schema import Record, encode
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
+from tfrecords.records.schema import Record, encode
 
 SILENT = "is silent: no sample reaches half a step of 16 bits"
 

@@ -22,8 +22,8 @@ from tests.served import front_end_of, version_of, wav
 from tests.serving_batches import Batching
 from tests.serving_core import Servable, load_servable
 from tests.serving_server import ServingServer, serving
-from tfrecords.log_mel import cut_chunks, log_mel
-from tfrecords.schema import Record, encode
+from tfrecords.front_end.log_mel import cut_chunks, log_mel
+from tfrecords.records.schema import Record, encode
 
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
 

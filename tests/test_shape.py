@@ -9,8 +9,8 @@ from beam_pipeline.corpora.index import index_corpus
 from beam_pipeline.splits.repetitions import looks_like_gtzan
 from tests.helpers import WriteCorpus, build, run_main, tracks_of
 from tests.test_index import touch
+from tfrecords.dataset.gtzan import TRACK_IDS
 from tfrecords.errors import UsageError
-from tfrecords.gtzan import TRACK_IDS
 
 SPLIT = "named as splits are"
 BOTH = "--genre-level 2 takes the latter for the genres, --genre-level 1 the former"

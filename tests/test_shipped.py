@@ -16,7 +16,7 @@ from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shipped import CARD, HEAD, head_of
 from tests.conftest import REPOSITORY, SAMPLE_RATE, synthetic_track
-from tfrecords.gtzan import GENRES
+from tfrecords.dataset.gtzan import GENRES
 
 SAID = "predict: no run is named; asking the network that ships: the tagger MSD_musicnn with a genre layer made for"
 

@@ -28,8 +28,8 @@ from tests.predicting import load_once
 from tests.served import version_of
 from tests.serving_server import ServingServer
 from tests.shipped import served_as_shipped
-from tfrecords.corpus import CorpusInfo
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
 # Hours of it are computed in seconds.

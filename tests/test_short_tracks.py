@@ -11,8 +11,8 @@ from tests.conftest import GENRES, SAMPLE_RATE, SHARED, synthetic_track
 from tests.helpers import WriteCorpus, build, digests, json_lines, records_of, run_main, tracks_of
 from tests.test_features import counts
 from tests.tiny_dataset import problems
-from tfrecords.augmentation import AUGMENTATIONS
-from tfrecords.manifest import read_dataset
+from tfrecords.dataset.manifest import read_dataset
+from tfrecords.front_end.augmentation import AUGMENTATIONS
 
 # Their candidate chunks: 0, 1, 2, 3, 5, 9.
 SECONDS = (0.9, 1.0, 1.5, 2.0, 2.9, 5.0)

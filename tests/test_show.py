@@ -13,11 +13,11 @@ import pytest
 from tests.html_page import Page
 from tests.tiny_dataset import GENRES, SPEC, TinyDataset
 from tfrecords import show
-from tfrecords.augmentation import AUGMENTATIONS
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.mel_filter_bank import mel_filter_bank
-from tfrecords.sampling import sample_tracks
-from tfrecords.spectrogram_picture import SpectrogramAxes
+from tfrecords.display.spectrogram_picture import SpectrogramAxes
+from tfrecords.front_end.augmentation import AUGMENTATIONS
+from tfrecords.front_end.log_mel_spec import PRESETS
+from tfrecords.front_end.mel_filter_bank import mel_filter_bank
+from tfrecords.records.sampling import sample_tracks
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_without_the_extra_there_is_no_page(
     tiny: TinyDataset, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for module in ("dataset_page", "pages", "spectrogram_picture"):
-        monkeypatch.delitem(sys.modules, f"tfrecords.{module}", raising=False)
+        monkeypatch.delitem(sys.modules, f"tfrecords.display.{module}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     assert show.main([str(tiny.folder)]) == 2
     out, err = capsys.readouterr()

@@ -15,8 +15,8 @@ from keras_model.data.train_and_test import train_mean
 from keras_model.training.batch_augmentation import _kept, augmenter, spec_masks
 from tests.augmented import SETTINGS, SIZES, SPEC, applied, batches_from, key
 from tests.helpers import records_of
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
-from tfrecords.manifest import read_dataset
+from tfrecords.dataset.manifest import read_dataset
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
 
 
 @settings(max_examples=12)

@@ -24,9 +24,9 @@ from tests.corpora import (
     tracks_of,
     ungrouped_tracks,
 )
+from tfrecords.dataset.stable_hash import stable_hash
+from tfrecords.dataset.stratification import choose_share, deal_folds
 from tfrecords.errors import UsageError
-from tfrecords.stable_hash import stable_hash
-from tfrecords.stratification import choose_share, deal_folds
 
 fractions = st.floats(0.01, 0.99)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfrecords.log_mel_spec import PRESETS
-from tfrecords.statistics import STD_FLOOR, LogMelStatistics, merged
+from tfrecords.front_end.log_mel_spec import PRESETS
+from tfrecords.front_end.statistics import STD_FLOOR, LogMelStatistics, merged
 
 
 @pytest.mark.parametrize(("preset", "axis"), [("schindler", 0), ("full80", (0, 2)), ("paper", None)])

@@ -17,8 +17,8 @@ from keras_model.prediction.blocks import log_mel_blocks
 from keras_model.pretrained.musicnn import FEATURES, TAGS, load_tagger
 from keras_model.pretrained.wheel import read_checkpoint
 from tfrecords.errors import UsageError
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel import log_mel
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 SPEC = PRESETS["musicnn"]
 # In a fresh process (-I: without this folder on its path), on another backend.

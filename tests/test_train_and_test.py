@@ -11,7 +11,7 @@ from keras_model.data.train_and_test import load_train_and_test
 from keras_model.options import TrainOptions
 from keras_model.robust import heard
 from tests.tiny_dataset import SPEC, TinyDataset
-from tfrecords.statistics import STD_FLOOR
+from tfrecords.front_end.statistics import STD_FLOOR
 
 
 @pytest.mark.parametrize("folds", [{}, {"folds": 2, "fold": 1}], ids=["split", "fold"])

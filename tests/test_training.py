@@ -24,7 +24,7 @@ from keras_model.evaluation.intervals import wilson_interval
 from keras_model.networks.classifiers import load_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY, STOCK
 from tests.waiting import end_of, wait_until
-from tfrecords.manifest import Manifest, read_dataset
+from tfrecords.dataset.manifest import Manifest, read_dataset
 
 
 def test_metrics(metrics: Any, dataset: Path) -> None:

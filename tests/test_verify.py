@@ -12,8 +12,8 @@ from tests import test_verify_claims as claims
 from tests import test_verify_shards as shards
 from tests.tiny_dataset import SPEC, TinyDataset, problems
 from tfrecords import verify
-from tfrecords.framing import frame
-from tfrecords.schema import encode
+from tfrecords.records.framing import frame
+from tfrecords.records.schema import encode
 from tfrecords.verification.dataset_check import DatasetCheck
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_dataset import SEED, Damage, TinyDataset, assert_found, problems
-from tfrecords.augmentation import Augmentation, Deformation
-from tfrecords.stable_hash import record_order, shard_index
+from tfrecords.dataset.stable_hash import record_order, shard_index
+from tfrecords.front_end.augmentation import Augmentation, Deformation
 
 AUGMENTATION = Augmentation(
     name="two", deformations=(Deformation(name="fast", rate=3.0), Deformation(name="low", semitones=-7)), chunks_per_deformation=2

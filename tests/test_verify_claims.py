@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_dataset import GENRES, SPEC, Damage, TinyDataset, assert_found, problems
-from tfrecords.manifest import SplitSummary
+from tfrecords.dataset.manifest import SplitSummary
 from tfrecords.verification.problem import TOLERANCE, differences
 
 TRACKS_ALTERED = "tracks.jsonl: was altered: its SHA-256 differs"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.tiny_dataset import TinyDataset, problems
 from tfrecords import verify
-from tfrecords.augmentation import Augmentation, Deformation
-from tfrecords.framing import frame
+from tfrecords.front_end.augmentation import Augmentation, Deformation
+from tfrecords.records.framing import frame
 
 HOSTILE: list[Any] = [
     None,

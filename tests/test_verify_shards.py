@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.tiny_dataset import Damage, TinyDataset, assert_found
-from tfrecords.example_proto import Example
-from tfrecords.framing import frame
-from tfrecords.schema import encode
+from tfrecords.records.example_proto import Example
+from tfrecords.records.framing import frame
+from tfrecords.records.schema import encode
 
 TRAIN_0, TRAIN_1 = "train-00000-of-00002.tfrecord", "train-00001-of-00002.tfrecord"
 TEST_0, TEST_1 = "test-00000-of-00002.tfrecord", "test-00001-of-00002.tfrecord"

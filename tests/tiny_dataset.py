@@ -10,16 +10,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from tfrecords.augmentation import Augmentation, augmentation_of
 from tfrecords.cards import TrackTally, derived_files
-from tfrecords.corpus import CorpusInfo
-from tfrecords.framing import frame
-from tfrecords.log_mel_spec import PRESETS, LogMelSpec
-from tfrecords.manifest import Manifest, Shard, SplitSummary
-from tfrecords.schema import Record, encode
-from tfrecords.stable_hash import record_order, shard_index
-from tfrecords.statistics import LogMelStatistics
-from tfrecords.tracks import TrackLine
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.manifest import Manifest, Shard, SplitSummary
+from tfrecords.dataset.stable_hash import record_order, shard_index
+from tfrecords.dataset.tracks import TrackLine
+from tfrecords.front_end.augmentation import Augmentation, augmentation_of
+from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
+from tfrecords.front_end.statistics import LogMelStatistics
+from tfrecords.records.framing import frame
+from tfrecords.records.schema import Record, encode
 from tfrecords.verification.dataset_check import DatasetCheck
 
 SPEC = dataclasses.replace(PRESETS["full80"], n_mels=5, n_frames=7)

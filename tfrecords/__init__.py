@@ -5,12 +5,23 @@ Used by `beam_pipeline` and by `keras_model`; imports neither, and neither Beam 
 
 from typing import TYPE_CHECKING
 
-from tfrecords.lazy import lazily
+from tfrecords.command_line.lazy import lazily
 
 if TYPE_CHECKING:
+    from tfrecords.audio import UnusableAudioError
+    from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
     from tfrecords.loading import load_dataset, log_mels
 
     __version__: str
 
-__all__ = ["__version__", "load_dataset", "log_mels"]
-__getattr__ = lazily(__name__, {"load_dataset": "loading.load_dataset", "log_mels": "loading.log_mels"})
+__all__ = ["PRESETS", "LogMelSpec", "UnusableAudioError", "__version__", "load_dataset", "log_mels"]
+__getattr__ = lazily(
+    __name__,
+    {
+        "LogMelSpec": "front_end.log_mel_spec.LogMelSpec",
+        "PRESETS": "front_end.log_mel_spec.PRESETS",
+        "UnusableAudioError": "audio.UnusableAudioError",
+        "load_dataset": "loading.load_dataset",
+        "log_mels": "loading.log_mels",
+    },
+)

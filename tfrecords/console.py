@@ -4,9 +4,9 @@ import argparse
 import runpy
 import sys
 
-from tfrecords.command import CommandParser
-from tfrecords.programs import COMMANDS
-from tfrecords.versions import PACKAGE, version_of
+from tfrecords.command_line.command import CommandParser
+from tfrecords.command_line.programs import COMMANDS
+from tfrecords.command_line.versions import PACKAGE, version_of
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfrecords.command_line.extras import extras_named
 from tfrecords.errors import UsageError
-from tfrecords.extras import extras_named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +41,10 @@ def load_dataset(
     # The pipeline's workers import this package and have no TensorFlow; other programs load nothing that they do not need.
     import tensorflow as tf
 
-    from tfrecords import schema
-    from tfrecords.manifest import check_shards, read_manifest
+    from tfrecords.dataset.manifest import check_shards, read_manifest
     from tfrecords.places import place_of
-    from tfrecords.shard_records import ShardRecords
+    from tfrecords.records import schema
+    from tfrecords.records.shard_records import ShardRecords
 
     place = place_of(folder, cache_dir=None if cache_dir is None else Path(cache_dir))
     manifest = read_manifest(place)
@@ -76,8 +76,8 @@ def log_mels(audio: "AudioSource", *, preset: str = "paper") -> "NDArray[np.floa
     import numpy as np
 
     from tfrecords.audio import UnusableAudioError, as_file, decode_audio
-    from tfrecords.log_mel import cut_chunks, log_mel
-    from tfrecords.log_mel_spec import PRESETS
+    from tfrecords.front_end.log_mel import cut_chunks, log_mel
+    from tfrecords.front_end.log_mel_spec import PRESETS
 
     if preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}; choose from {', '.join(PRESETS)}")

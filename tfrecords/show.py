@@ -4,14 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfrecords.command import CommandParser, dataset
-from tfrecords.dataset_summary import DatasetSummary
+from tfrecords.command_line.command import CommandParser, dataset
+from tfrecords.command_line.extras import extras_named
+from tfrecords.command_line.programs import program, shell_command
+from tfrecords.dataset.manifest import read_manifest
+from tfrecords.display.dataset_summary import DatasetSummary
 from tfrecords.errors import UsageError
-from tfrecords.extras import extras_named
-from tfrecords.manifest import read_manifest
 from tfrecords.places import Place
-from tfrecords.programs import program, shell_command
-from tfrecords.sampling import sample_tracks
+from tfrecords.records.sampling import sample_tracks
 
 _CHUNKS = 4
 
@@ -64,7 +64,7 @@ def show(folder: Place, *, output: Path, n_tracks: int) -> None:
     summary = DatasetSummary.of(folder, manifest)
     print(summary.to_text().encode(errors="backslashreplace").decode(), flush=True)
     with extras_named():
-        from tfrecords.dataset_page import render_page
+        from tfrecords.display.dataset_page import render_page
     try:
         sampled = sample_tracks(folder, manifest, n_tracks=n_tracks, n_chunks=_CHUNKS)
     except ValueError as error:

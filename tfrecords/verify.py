@@ -7,10 +7,10 @@ from collections import Counter
 
 from tqdm import tqdm
 
-from tfrecords.command import CommandParser, dataset
+from tfrecords.command_line.command import CommandParser, dataset
+from tfrecords.command_line.programs import program
 from tfrecords.errors import UsageError
 from tfrecords.places import Place
-from tfrecords.programs import program
 from tfrecords.verification.dataset_check import DatasetCheck
 
 

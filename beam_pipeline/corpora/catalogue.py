@@ -12,9 +12,9 @@ from sys import intern
 from beam_pipeline import storage
 from beam_pipeline.corpora.index import GENRE_PARENTS, Corpus, has_control_characters, read_corpus_info, track_id_of
 from beam_pipeline.track import Track
-from tfrecords.corpus import CorpusInfo
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.manifest import SPLITS
 from tfrecords.errors import UsageError
-from tfrecords.manifest import SPLITS
 
 _REQUIRED = ("path", "label")
 _COLUMNS = (*_REQUIRED, "split", "group", "track_id")

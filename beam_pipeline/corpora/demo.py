@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from tfrecords.corpus import CORPUS_FILE, CorpusInfo
-from tfrecords.stable_hash import stable_hash
+from tfrecords.dataset.corpus import CORPUS_FILE, CorpusInfo
+from tfrecords.dataset.stable_hash import stable_hash
 
 SAMPLE_RATE = 22050
 TRACK_SECONDS = 30.0

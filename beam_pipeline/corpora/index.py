@@ -12,9 +12,9 @@ from beam_pipeline.corpora.gtzan_archive import WORK
 from beam_pipeline.corpora.shape import check_shape
 from beam_pipeline.track import Track
 from tfrecords.audio.formats import AUDIO_SUFFIXES
-from tfrecords.corpus import CORPUS_FILE, CorpusInfo
+from tfrecords.command_line.programs import shell_command
+from tfrecords.dataset.corpus import CORPUS_FILE, CorpusInfo
 from tfrecords.errors import UsageError
-from tfrecords.programs import shell_command
 
 # Where the copies of GTZAN in circulation keep their genre folders, most specific first; else the input folder itself.
 GENRE_PARENTS = ("Data/genres_original", "genres_original", "genres")

@@ -1,7 +1,7 @@
 """Which of a track's candidate chunks are drawn."""
 
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.stable_hash import chunk_rank
+from tfrecords.dataset.stable_hash import chunk_rank
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
 class TooShortError(ValueError):

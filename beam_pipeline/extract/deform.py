@@ -18,9 +18,9 @@ import soxr
 from numpy.typing import NDArray
 
 from tfrecords.audio import Audio, LongAudio
-from tfrecords.augmentation import Deformation
-from tfrecords.log_mel import periodic_hann
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.augmentation import Deformation
+from tfrecords.front_end.log_mel import periodic_hann
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # librosa's own numbers, for any spec: they belong to the deformed sound, not to the log-mel that is taken of it.
 _N_FFT = 2048

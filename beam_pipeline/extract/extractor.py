@@ -19,8 +19,8 @@ from beam_pipeline.extract.track_file import open_track
 from beam_pipeline.plan import Plan
 from beam_pipeline.track import Track
 from tfrecords.audio import UnusableAudioError, read_audio
-from tfrecords.augmentation import Augmentation
-from tfrecords.log_mel import log_mel
+from tfrecords.front_end.augmentation import Augmentation
+from tfrecords.front_end.log_mel import log_mel
 
 
 class TrackExtractor:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from beam_pipeline import storage
 from beam_pipeline.storage_errors import StorageError
-from tfrecords.augmentation import Augmentation
-from tfrecords.framing import frame, read_records, unframe
-from tfrecords.log_mel import fill_frames
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.versions import PACKAGE, versions_of
+from tfrecords.command_line.versions import PACKAGE, versions_of
+from tfrecords.front_end.augmentation import Augmentation
+from tfrecords.front_end.log_mel import fill_frames
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.records.framing import frame, read_records, unframe
 
 _SUFFIX = ".features"
 # Raised whenever the same bytes and spec give other features.

@@ -9,8 +9,8 @@ import numpy as np
 from beam_pipeline.extract.extracted import Extracted
 from beam_pipeline.extract.references import Reference
 from beam_pipeline.plan import Plan
-from tfrecords.schema import encode
-from tfrecords.stable_hash import record_order
+from tfrecords.dataset.stable_hash import record_order
+from tfrecords.records.schema import encode
 
 
 def records_of(extracted: Extracted, *, plan: Plan) -> Iterator[tuple[str, bytes]]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from beam_pipeline.track import Track
+from tfrecords.dataset.manifest import SPLITS
+from tfrecords.dataset.stratification import choose_share, deal_folds
 from tfrecords.errors import UsageError
-from tfrecords.manifest import SPLITS
-from tfrecords.stratification import choose_share, deal_folds
 
 STRATIFIED = "stratified"
 _FOLD = re.compile(r"kfold-(?P<number>[1-9]\d{0,3})/(?P<n_folds>[1-9]\d{0,3})", re.ASCII)

@@ -6,8 +6,8 @@ from functools import partial
 
 from beam_pipeline.corpora.index import Corpus
 from beam_pipeline.splits.repetitions import read_list
+from tfrecords.dataset.gtzan import GENRES, TRACK_IDS
 from tfrecords.errors import UsageError
-from tfrecords.gtzan import GENRES, TRACK_IDS
 
 
 @dataclass(frozen=True, kw_only=True)

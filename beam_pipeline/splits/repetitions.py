@@ -9,7 +9,7 @@ from typing import Any
 from beam_pipeline.corpora.index import Corpus
 from beam_pipeline.splits.groups import join_groups
 from beam_pipeline.track import Track
-from tfrecords.gtzan import TRACK_IDS, is_gtzan
+from tfrecords.dataset.gtzan import TRACK_IDS, is_gtzan
 
 
 def read_list(name: str) -> Any:

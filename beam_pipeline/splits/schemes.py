@@ -8,9 +8,9 @@ from beam_pipeline.splits.computed import STRATIFIED, ComputedSplit, check_fold,
 from beam_pipeline.splits.published import LISTED_SCHEMES, check_listed, split_list
 from beam_pipeline.splits.repetitions import group_repetitions, looks_like_gtzan, repeated_in_later_split, repetitions
 from beam_pipeline.track import Track
+from tfrecords.dataset.gtzan import TRACK_IDS
+from tfrecords.dataset.manifest import SPLITS
 from tfrecords.errors import UsageError
-from tfrecords.gtzan import TRACK_IDS
-from tfrecords.manifest import SPLITS
 
 # The scheme of a catalogue that gives the splits itself.
 CATALOGUE_SCHEME = "catalogue"

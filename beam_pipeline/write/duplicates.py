@@ -9,8 +9,8 @@ from beam_pipeline.plan import Plan
 from beam_pipeline.splits.equal_audio import Decisions, decide, pairs_of
 from beam_pipeline.track import Track
 from beam_pipeline.write.refusal import BuildError, note_refusal
+from tfrecords.dataset.manifest import DUPLICATES_FILE
 from tfrecords.errors import UsageError
-from tfrecords.manifest import DUPLICATES_FILE
 
 _SHOWN = 3
 

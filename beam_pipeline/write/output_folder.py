@@ -13,9 +13,9 @@ from beam_pipeline import storage
 from beam_pipeline.plan import STAGING
 from beam_pipeline.write.locked_folder import LOCK, locked_folder
 from tfrecords.cards import stated_digest
+from tfrecords.dataset.file_names import may_be_left, may_be_replaced
+from tfrecords.dataset.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE
 from tfrecords.errors import UsageError
-from tfrecords.file_names import may_be_left, may_be_replaced
-from tfrecords.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE
 
 FEATURES = "features"
 _OWN_NAMES = (MANIFEST_FILE, REJECTED_FILE, DUPLICATES_FILE, STAGING, FEATURES)

@@ -19,13 +19,13 @@ from beam_pipeline.write.output_folder import put_in_place
 from beam_pipeline.write.refusal import BuildError, RejectedError, note_refusal
 from beam_pipeline.write.track_lists import read_lists
 from tfrecords.cards import TrackTally, derived_files
-from tfrecords.corpus import CorpusInfo
-from tfrecords.file_names import shard_file, tracks_file
-from tfrecords.leakage import LeakFinder, first_leaks
-from tfrecords.left_out import left_out_by_kind
-from tfrecords.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary
-from tfrecords.statistics import LogMelStatistics
-from tfrecords.versions import PACKAGE
+from tfrecords.command_line.versions import PACKAGE
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.file_names import shard_file, tracks_file
+from tfrecords.dataset.leakage import LeakFinder, first_leaks
+from tfrecords.dataset.left_out import left_out_by_kind
+from tfrecords.dataset.manifest import DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, SplitSummary
+from tfrecords.front_end.statistics import LogMelStatistics
 
 _TRACKS = "tracks"
 PUBLISHED = "published"

@@ -12,11 +12,11 @@ import numpy as np
 from beam_pipeline import storage
 from beam_pipeline.extract.references import unpack
 from beam_pipeline.plan import Plan
-from tfrecords.framing import frame
-from tfrecords.log_mel import fill_frames
-from tfrecords.schema import Record, decode, encode
-from tfrecords.stable_hash import record_order
-from tfrecords.statistics import LogMelStatistics
+from tfrecords.dataset.stable_hash import record_order
+from tfrecords.front_end.log_mel import fill_frames
+from tfrecords.front_end.statistics import LogMelStatistics
+from tfrecords.records.framing import frame
+from tfrecords.records.schema import Record, decode, encode
 
 _STATISTICS_BLOCK = 32
 

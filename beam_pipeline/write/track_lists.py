@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from beam_pipeline import storage
-from tfrecords.stable_hash import stable_hash
+from tfrecords.dataset.stable_hash import stable_hash
 
 # Of a million tracks, a worker sorts some ten thousands in memory.
 _N_LISTS = 16

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from keras_model.data.split_data import SplitData
 from keras_model.data.train_and_test import TrainAndTest
-from tfrecords.statistics import STD_FLOOR
+from tfrecords.front_end.statistics import STD_FLOOR
 
 _BATCH_SIZE = 64
 

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfrecords import schema
-from tfrecords.manifest import Manifest
+from tfrecords.dataset.manifest import Manifest
 from tfrecords.places import Place
-from tfrecords.shard_records import ShardRecords, made_ahead
+from tfrecords.records import schema
+from tfrecords.records.shard_records import ShardRecords, made_ahead
 
 _SHUFFLE_RECORDS = 4096
 _OPEN_SHARDS = 16

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from keras_model.data.split_data import SplitData, load_split
 from keras_model.options import TrainOptions
 from keras_model.robust import heard
+from tfrecords.dataset.folds import fold_of_tracks
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.dataset.tracks import TrackLine, read_tracks
 from tfrecords.errors import UsageError
-from tfrecords.folds import fold_of_tracks
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.manifest import Manifest
-from tfrecords.statistics import LogMelStatistics, band_standardization
-from tfrecords.tracks import TrackLine, read_tracks
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.front_end.statistics import LogMelStatistics, band_standardization
 
 VALIDATION = "validation"
 _BLOCK = 256

@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from keras_model.evaluation.intervals import wilson_interval
-from tfrecords import schema
-from tfrecords.shard_records import made_ahead
+from tfrecords.records import schema
+from tfrecords.records.shard_records import made_ahead
 
 if TYPE_CHECKING:
     from keras_model.data.split_data import SplitData

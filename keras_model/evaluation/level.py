@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from keras_model.evaluation.accuracies import Evaluation
 from keras_model.level import at_level
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 if TYPE_CHECKING:
     import keras

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_model.robust import heard
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 SLOPE = 0.3  # of LeakyReLU, Schindler, Lidy and Rauber (2016)
 _N_HIDDEN = 200

@@ -12,9 +12,9 @@ from keras_model.networks.fused import implement
 from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shallow import shallow
+from tfrecords.command_line.programs import program
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.programs import program
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 _BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn, "probe": probe}
 

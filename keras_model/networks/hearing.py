@@ -7,7 +7,7 @@ import keras
 from keras_model.level import log_mels_of, magnitudes_of, to_mean
 from keras_model.networks.blocks import Size
 from keras_model.pretrained.musicnn import load_tagger
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 _SPEC = PRESETS["musicnn"]
 # The mean over bands and frames of the mel power of a chunk as it is usually mastered, by GTZAN's clips.

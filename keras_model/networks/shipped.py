@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_model.networks.probe import tagger_features
 from keras_model.run_folder import FrontEnd
-from tfrecords.corpus import CorpusInfo
-from tfrecords.gtzan import GENRES
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.gtzan import GENRES
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 HEAD = Path(__file__).with_name("gtzan_head.npz")
 CARD = HEAD.with_suffix(".md")

@@ -11,7 +11,7 @@ from keras_model.prediction.blocks import LogMelBlock, classify, log_mel_blocks
 from keras_model.prediction.files import AudioFile
 from keras_model.prediction.model import Predictor
 from keras_model.prediction.track import Prediction
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,8 +13,8 @@ from keras_model.page.picture import Picture
 from keras_model.prediction.files import AudioFile
 from keras_model.prediction.output import reason_of
 from tfrecords.audio import UnusableAudioError
+from tfrecords.display.pages import render_template
 from tfrecords.errors import UsageError
-from tfrecords.pages import render_template
 
 HOST = "127.0.0.1"
 # The system's own fonts, so that none is fetched.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from keras_model.page.heard import Heard
 from keras_model.prediction.timeline import averaged, draw_genres
-from tfrecords.figure_style import FIGURE_STYLE
-from tfrecords.spectrogram_picture import COLOURS, ColourScale, SpectrogramAxes
+from tfrecords.display.figure_style import FIGURE_STYLE
+from tfrecords.display.spectrogram_picture import COLOURS, ColourScale, SpectrogramAxes
 
 _WIDTH_INCHES = 6.4  # so that its letters can be read on a phone
 _SPECTROGRAM_INCHES = 1.9

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from keras_model.prediction.track import SILENCE, Prediction, chosen_chunks
 from keras_model.run_folder import FrontEnd
 from tfrecords.audio import UnusableAudioError, announced_samples, waveform_blocks
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # Told the seconds of a file that were heard so far, and those that it has by its header; 0 where that tells no length.
 Progress = Callable[[float, float], object]
@@ -33,7 +33,7 @@ class LogMelBlock:
     @property
     def log_mels(self) -> NDArray[np.float32]:
         """(n_chunks, n_mels, n_frames), computed each time."""
-        from tfrecords.log_mel import cut_chunks, log_mel  # SciPy, which a server's clients do without
+        from tfrecords.front_end.log_mel import cut_chunks, log_mel  # SciPy, which a server's clients do without
 
         if not len(self.starts):
             return np.empty((0, *self.spec.shape), np.float32)

@@ -11,8 +11,8 @@ from keras_model.prediction.files import AudioFile, find_audio_files
 from keras_model.prediction.runtimes import RUNTIMES
 from keras_model.run_folder import METRICS_FILE
 from tfrecords.audio.formats import AUDIO_SUFFIXES
+from tfrecords.command_line.programs import program
 from tfrecords.errors import UsageError, quoted
-from tfrecords.programs import program
 
 _SAVED_MODEL = "saved_model.pb"
 

@@ -6,8 +6,8 @@ from keras_model import hub
 from keras_model.prediction.model import Predictor
 from keras_model.quiet import spare_gpu_memory
 from keras_model.run_folder import FRONT_END_FILE, FrontEnd
+from tfrecords.command_line.extras import extras_named
 from tfrecords.errors import UsageError
-from tfrecords.extras import extras_named
 
 
 @extras_named()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from keras_model.prediction.track import Prediction
-from tfrecords.command import whole
+from tfrecords.command_line.command import whole
 from tfrecords.errors import UsageError, encodable, printable
 
 _BAR_CHARACTERS = 40

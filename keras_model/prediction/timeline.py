@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import FrontEnd
-from tfrecords.figure_style import FIGURE_STYLE
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.pages import render_template
+from tfrecords.display.figure_style import FIGURE_STYLE
+from tfrecords.display.pages import render_template
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
 
 _WIDTH_INCHES = 9.0

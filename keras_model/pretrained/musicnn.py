@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from keras_model.pretrained.wheel import read_checkpoint
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import PRESETS
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 # What each was trained to hear, in the order of its outputs: MSD on the Million Song Dataset, MTT on MagnaTagATune.
 TAGS = {

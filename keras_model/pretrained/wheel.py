@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tfrecords.command_line.programs import shell_command
+from tfrecords.command_line.versions import PACKAGE
 from tfrecords.errors import FailedError, UsageError
-from tfrecords.programs import shell_command
-from tfrecords.versions import PACKAGE
 from tfrecords.whole_file import write_whole
 
 REQUIREMENT = "musicnn==0.1.0"

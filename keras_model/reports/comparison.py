@@ -8,8 +8,8 @@ from typing import Any
 from keras_model.evaluation.intervals import chance_level, wilson_interval
 from keras_model.options import PAPER
 from keras_model.reports.published import ACCURACIES, PUBLISHED, notes
-from tfrecords.corpus import CorpusInfo
-from tfrecords.text_table import columns
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.display.text_table import columns
 
 # The epochs that the publications report.
 PUBLISHED_EPOCHS = (100, 200)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from keras_model.reports.comparison import Estimate
-from tfrecords.figure_style import FIGURE_STYLE
+from tfrecords.display.figure_style import FIGURE_STYLE
 
 _WIDTH_INCHES = 5.2
 _TRAIN_LOOK = {"color": "#777d88"}

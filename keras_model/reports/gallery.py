@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.reports.occlusion import evidence
-from tfrecords.manifest import DatasetError, Manifest
+from tfrecords.dataset.manifest import DatasetError, Manifest
+from tfrecords.display.spectrogram_picture import ColourScale
 from tfrecords.places import Place
-from tfrecords.reading import read_records_at
-from tfrecords.spectrogram_picture import ColourScale
+from tfrecords.records.reading import read_records_at
 
 if TYPE_CHECKING:
     import keras

@@ -26,7 +26,7 @@ def model_card(metrics: Mapping[str, Any], front_end: FrontEnd) -> str:
         metrics: What `metrics.json` holds.
         front_end: Of the dataset that the network was trained on.
     """
-    from tfrecords.pages import render_template  # Jinja: the command lines ask for names before it is loaded
+    from tfrecords.display.pages import render_template  # Jinja: the command lines ask for names before it is loaded
 
     final, baseline, of_gtzan = metrics["final"], metrics.get("baseline"), is_gtzan(metrics)
     page = render_template(

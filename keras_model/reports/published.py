@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tfrecords.gtzan import GENRES, TRACK_IDS
+from tfrecords.dataset.gtzan import GENRES, TRACK_IDS
 
 # The keys of `metrics.json`, and the headings of the paper's columns.
 ACCURACIES = {"raw": "Raw", "maximum": "Max", "majority": "Maj"}

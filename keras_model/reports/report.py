@@ -12,11 +12,11 @@ from keras_model.reports.figures import accuracy_curves, confusion_matrix, genre
 from keras_model.reports.gallery import KINDS, ShownChunk, evidence_picture, gallery
 from keras_model.reports.published import ACCURACIES, PRETRAINED_NOTE, SOURCES
 from keras_model.run_folder import REPORT_FILE, SUMMARY_FILE
-from tfrecords.corpus import CorpusInfo
-from tfrecords.manifest import Manifest
-from tfrecords.pages import render_template
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.display.pages import render_template
+from tfrecords.display.spectrogram_picture import ColourScale, SpectrogramAxes
 from tfrecords.places import Place
-from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
 from tfrecords.whole_file import write_whole
 
 if TYPE_CHECKING:

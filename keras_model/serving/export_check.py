@@ -16,9 +16,9 @@ from keras_model.prediction.runtimes import load_saved_model
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import ExportError, FrontEnd
 from tfrecords.errors import quoted
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.schema import Record, encode
+from tfrecords.front_end.log_mel import log_mel
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.records.schema import Record, encode
 
 FEATURE_TOLERANCE = 1e-4
 PROBABILITY_TOLERANCE = 1e-5

@@ -1,4 +1,4 @@
-"""Waveforms to log-mel spectrograms in stock TensorFlow operations, for the served model: the twin of tfrecords.log_mel and soxr.
+"""Waveforms to log-mel spectrograms in stock TensorFlow operations, for the served model: the twin of log_mel.py and soxr.
 
 Resampling is a linear-phase low-pass filter with the response of soxr's HQ setting, to which its cutoff and window were fitted.
 tests/test_resampling_graph.py holds how far the two may differ.
@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from keras_model.serving.graph_parts import in_blocks
 from tfrecords.audio import SAMPLE_RATES_HZ
-from tfrecords.log_mel import periodic_hann
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.mel_filter_bank import mel_filter_bank
+from tfrecords.front_end.log_mel import periodic_hann
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.front_end.mel_filter_bank import mel_filter_bank
 
 # Of the windowed sinc, in samples of the lower of the two rates: the cutoff as a share of its Nyquist frequency, and the Kaiser
 # window's half width and β. Fitted by least squares to soxr's HQ response from 44100 to 22050 Hz, which they meet to 1e-5.
@@ -30,7 +30,7 @@ _BLOCK_SAMPLES = 1_000_000
 def log_mel_graph(chunks: tf.Tensor, *, spec: LogMelSpec) -> tf.Tensor:
     """Chunks (n_chunks, spec.chunk_samples) float32 in ±1 to log-mels (n_chunks, n_mels, n_frames) float32.
 
-    They are within 1e-4 of those of `tfrecords.log_mel.log_mel`. The FFT is float64, as there.
+    They are within 1e-4 of those of `tfrecords.front_end.log_mel.log_mel`. The FFT is float64, as there.
     """
     samples = tf.cast(chunks, tf.float64) * spec.amplitude_scale
     padding = spec.n_fft // 2 if spec.centered else 0

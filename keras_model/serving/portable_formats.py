@@ -25,10 +25,10 @@ from keras_model.prediction.runtimes import FRONT_END_PROPERTY, INPUT, OUTPUT, N
 from keras_model.quiet import native_stderr_kept_back
 from keras_model.run_folder import FRONT_END_FILE, ExportError, FrontEnd
 from keras_model.serving.export_check import check_signals
+from tfrecords.command_line.extras import installation
 from tfrecords.errors import UsageError
-from tfrecords.extras import installation
-from tfrecords.log_mel import log_mel
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel import log_mel
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
 
 # Between the probabilities of Keras and those of the file. Seen in right files: 2e-5, where Keras itself is up to 6e-6 from the

@@ -15,7 +15,7 @@ from keras_model.serving.front_end_graph import log_mel_graph
 from keras_model.serving.graph_parts import first_error, out_of_range, say_if
 from keras_model.serving.track_graph import classify_track
 from keras_model.serving.wav_graph import decode_wav
-from tfrecords.schema import LOG_MEL
+from tfrecords.records.schema import LOG_MEL
 
 # TF Serving's Classify API: a method of this name, with one input `inputs` and outputs `classes` and `scores`.
 CLASSIFY_SIGNATURE = "classify_examples"

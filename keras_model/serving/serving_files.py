@@ -69,7 +69,7 @@ def write_warm_up(folder: Path, front_end: FrontEnd, *, name: str) -> None:
 
     from keras_model.serving.export_check import check_tracks, wav_bytes
     from keras_model.serving.served_model import CLASSIFY_SIGNATURE
-    from tfrecords.schema import LOG_MEL
+    from tfrecords.records.schema import LOG_MEL
 
     spec = front_end.spec
     waveform = check_tracks(spec, sample_rate=spec.sample_rate)[0]

@@ -8,7 +8,7 @@ from keras_model.prediction.track import SILENCE
 from keras_model.serving.front_end_graph import log_mel_graph, resample_graph
 from keras_model.serving.graph_parts import first_error, in_blocks, say_if
 from tfrecords.audio import LARGEST_SAMPLE
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # Chunks that pass through the front end and the network at once.
 _BLOCK = 64

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from keras_model.augmentation import Augmentation, SpecMasks
 from keras_model.data.split_data import Augment
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
 def augmenter(augmentation: Augmentation, *, seed: int, spec: LogMelSpec, fill: ArrayLike) -> Augment | None:

@@ -20,7 +20,7 @@ from keras_model.training.backup import Backup
 from keras_model.training.callbacks import EvaluateTracks, NameDivergence, SeedDropout
 from keras_model.training.optimizer import build_optimizer
 from tfrecords.errors import UsageError
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 _MOST_STEPS_PER_EXECUTION = 16
 

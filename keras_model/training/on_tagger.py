@@ -17,7 +17,7 @@ from keras_model.networks.reprogrammed import TagMapping, reprogrammed
 from keras_model.options import TrainOptions
 from keras_model.pretrained.musicnn import LOGITS, TAGS
 from keras_model.training.fit import build_model, fit
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # The training, of seconds, of what a fine-tuned network begins as; it has no validation split.
 _PROBE: dict[str, Any] = {

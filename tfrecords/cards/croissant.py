@@ -8,7 +8,7 @@ from typing import Any
 
 from tfrecords.cards.gtzan_facts import GTZAN_BIBTEX
 from tfrecords.cards.track_tally import TrackTally
-from tfrecords.manifest import FORMAT_VERSION, MANIFEST_FILE, UNKNOWN_LICENSE, Manifest
+from tfrecords.dataset.manifest import FORMAT_VERSION, MANIFEST_FILE, UNKNOWN_LICENSE, Manifest
 
 # The standard context of the specification; of another one its readers warn.
 _TERMS = (

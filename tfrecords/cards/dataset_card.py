@@ -11,7 +11,7 @@ from dataclasses import asdict
 from tfrecords.cards.gtzan_facts import GTZAN_FAULTS
 from tfrecords.cards.markdown import markdown, visible
 from tfrecords.cards.track_tally import TrackTally
-from tfrecords.manifest import UNKNOWN_LICENSE, Manifest
+from tfrecords.dataset.manifest import UNKNOWN_LICENSE, Manifest
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _SIZES = ("K", "M", "B", "T")

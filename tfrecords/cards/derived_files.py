@@ -11,7 +11,7 @@ from tfrecords.cards.croissant import croissant
 from tfrecords.cards.dataset_card import dataset_card
 from tfrecords.cards.tfds import dataset_info
 from tfrecords.cards.track_tally import TrackTally
-from tfrecords.manifest import DERIVED_FILES, MANIFEST_FILE, Manifest
+from tfrecords.dataset.manifest import DERIVED_FILES, MANIFEST_FILE, Manifest
 
 _STATED = re.compile(rf"{re.escape(MANIFEST_FILE)} sha256:([0-9a-f]{{64}})".encode())
 

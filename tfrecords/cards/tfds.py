@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any
 
-from tfrecords.manifest import FORMAT_VERSION, Manifest
-from tfrecords.schema import CHUNK_INDEX, DEFORMATION, GENRE, LABEL, LOG_MEL, START_SAMPLE, TRACK_ID
+from tfrecords.dataset.manifest import FORMAT_VERSION, Manifest
+from tfrecords.records.schema import CHUNK_INDEX, DEFORMATION, GENRE, LABEL, LOG_MEL, START_SAMPLE, TRACK_ID
 
 _PLACE = re.compile(r"\d{5,}-of-\d{5,}\.tfrecord$")
 _FEATURES = "tensorflow_datasets.core.features"

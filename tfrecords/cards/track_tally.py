@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tfrecords.gtzan import TRACK_IDS, is_gtzan
-from tfrecords.manifest import Manifest
-from tfrecords.tracks import TrackLine, starts_by_deformation
+from tfrecords.dataset.gtzan import TRACK_IDS, is_gtzan
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.dataset.tracks import TrackLine, starts_by_deformation
 
 
 @dataclass(kw_only=True)

@@ -4,12 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tfrecords.dataset.file_names import may_be_left
+from tfrecords.dataset.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, check_there
+from tfrecords.dataset.stable_hash import record_order, shard_index
 from tfrecords.errors import quoted
-from tfrecords.file_names import may_be_left
-from tfrecords.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, check_there
+from tfrecords.front_end.statistics import LogMelStatistics
 from tfrecords.places import Place
-from tfrecords.stable_hash import record_order, shard_index
-from tfrecords.statistics import LogMelStatistics
 from tfrecords.verification.derived_check import derived_file_problems
 from tfrecords.verification.problem import Problem, differences
 from tfrecords.verification.shard_check import ShardCheck, SplitTally

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tfrecords.cards import derived_files, digest_of, stated_digest
-from tfrecords.manifest import DERIVED_FILES, MANIFEST_FILE, Manifest
+from tfrecords.dataset.manifest import DERIVED_FILES, MANIFEST_FILE, Manifest
 from tfrecords.places import Place
 from tfrecords.verification.problem import Problem
 from tfrecords.verification.track_claims import TrackClaims

@@ -7,14 +7,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tfrecords.augmentation import augmentation_of
+from tfrecords.dataset.manifest import Manifest, Shard
+from tfrecords.dataset.stable_hash import record_order
 from tfrecords.errors import quoted
-from tfrecords.framing import scan_records
-from tfrecords.manifest import Manifest, Shard
+from tfrecords.front_end.augmentation import augmentation_of
+from tfrecords.front_end.statistics import LogMelStatistics
 from tfrecords.places import Place
-from tfrecords.schema import Record, decode
-from tfrecords.stable_hash import record_order
-from tfrecords.statistics import LogMelStatistics
+from tfrecords.records.framing import scan_records
+from tfrecords.records.schema import Record, decode
 from tfrecords.verification.problem import Problem
 from tfrecords.verification.track_claims import TrackClaims
 

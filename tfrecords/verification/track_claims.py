@@ -10,14 +10,14 @@ from itertools import pairwise
 from sys import intern
 from typing import BinaryIO, NamedTuple
 
-from tfrecords.augmentation import augmentation_of
 from tfrecords.cards import TrackTally
+from tfrecords.dataset.leakage import LeakFinder
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.dataset.tracks import TrackLine, parse_track, starts_by_deformation
 from tfrecords.errors import quoted
-from tfrecords.leakage import LeakFinder
-from tfrecords.manifest import Manifest
+from tfrecords.front_end.augmentation import augmentation_of
 from tfrecords.places import Place
-from tfrecords.schema import Record
-from tfrecords.tracks import TrackLine, parse_track, starts_by_deformation
+from tfrecords.records.schema import Record
 from tfrecords.verification.problem import Problem
 
 _LONGEST_LINE = 2**24

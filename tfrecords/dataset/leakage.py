@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tfrecords.dataset.manifest import DatasetError
+from tfrecords.dataset.tracks import read_tracks
 from tfrecords.errors import quoted
-from tfrecords.manifest import DatasetError
 from tfrecords.places import Place
-from tfrecords.tracks import read_tracks
 
 _SHOWN = 3
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tfrecords.versions import PACKAGE
+from tfrecords.command_line.versions import PACKAGE
 
 
 class Command(NamedTuple):
@@ -32,7 +32,7 @@ COMMANDS = {
     "client": Command("keras_model.client", "print the genres of audio files that a TF Serving finds"),
 }
 _SCRIPTS = ("run_pipeline.py", "train.py")  # at the top of a checkout, named like the modules that they run
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 def in_checkout() -> bool:

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
+from tfrecords.dataset.stable_hash import stable_hash
 from tfrecords.errors import UsageError
-from tfrecords.stable_hash import stable_hash
 
 
 class Track(Protocol):

@@ -2,7 +2,7 @@
 
 import re
 
-from tfrecords.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE
+from tfrecords.dataset.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE
 
 _DIGITS = 8
 _OWN_NAME = re.compile(r"[a-z]+-[0-9a-f]{8}-\d{5,}-of-\d{5,}\.tfrecord|tracks-[0-9a-f]{8}\.jsonl")

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from tfrecords.framing import read_records
-from tfrecords.manifest import Manifest
+from tfrecords.dataset.manifest import Manifest
 from tfrecords.places import Place
-from tfrecords.schema import Record, decode
-from tfrecords.shards import open_shard
+from tfrecords.records.framing import read_records
+from tfrecords.records.schema import Record, decode
+from tfrecords.records.shards import open_shard
 
 
 def read_split(folder: Place, manifest: Manifest, split: str) -> Iterator[Record]:

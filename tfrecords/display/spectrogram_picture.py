@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.mel_filter_bank import hz_to_mel
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.front_end.mel_filter_bank import hz_to_mel
 
 COLOURS = "magma"
 # The shown values between these percentiles share the colours; a few silent frames would else take most of them.

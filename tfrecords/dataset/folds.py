@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tfrecords.dataset.stratification import deal_folds
+from tfrecords.dataset.tracks import TrackLine
 from tfrecords.errors import UsageError
-from tfrecords.stratification import deal_folds
-from tfrecords.tracks import TrackLine
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from tfrecords.errors import quoted
-from tfrecords.example_proto import Example
+from tfrecords.records.example_proto import Example
 
 if TYPE_CHECKING:
     import tensorflow as tf

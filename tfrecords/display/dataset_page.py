@@ -9,12 +9,12 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfrecords.dataset_summary import STATISTICS, DatasetSummary
-from tfrecords.figure_style import FIGURE_STYLE
-from tfrecords.manifest import Manifest
-from tfrecords.pages import render_template
-from tfrecords.sampling import SampledTrack
-from tfrecords.spectrogram_picture import ColourScale, SpectrogramAxes
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.display.dataset_summary import STATISTICS, DatasetSummary
+from tfrecords.display.figure_style import FIGURE_STYLE
+from tfrecords.display.pages import render_template
+from tfrecords.display.spectrogram_picture import ColourScale, SpectrogramAxes
+from tfrecords.records.sampling import SampledTrack
 
 _SPLIT_COLOURS = ("#2f6db3", "#c8553d", "#4f9d69", "#8a8f98")
 
@@ -29,7 +29,7 @@ def render_page(summary: DatasetSummary, sampled: Mapping[str, list[SampledTrack
     log_mels = [record.log_mel for tracks in sampled.values() for track in tracks for record in track.records]
     return render_template(
         "dataset.html",
-        package="tfrecords",
+        package="tfrecords.display",
         manifest=summary.manifest,
         summary=summary,
         statistics=STATISTICS,

@@ -7,11 +7,11 @@ from itertools import islice
 import numpy as np
 import tensorflow as tf
 
-from tfrecords import schema
-from tfrecords.framing import read_records
-from tfrecords.manifest import DatasetError, Shard
+from tfrecords.dataset.manifest import DatasetError, Shard
 from tfrecords.places import Place
-from tfrecords.shards import local_shard, open_shard
+from tfrecords.records import schema
+from tfrecords.records.framing import read_records
+from tfrecords.records.shards import local_shard, open_shard
 
 _PARSE_BATCH = 256
 _BATCHES_AHEAD = 4

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from tfrecords.extras import extras_named
-from tfrecords.versions import PACKAGE, version_of
+from tfrecords.command_line.extras import extras_named
+from tfrecords.command_line.versions import PACKAGE, version_of
 
 
 def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:

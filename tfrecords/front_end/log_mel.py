@@ -7,8 +7,8 @@ import scipy.fft
 import scipy.sparse
 from numpy.typing import NDArray
 
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.mel_filter_bank import mel_filter_bank
+from tfrecords.front_end.log_mel_spec import LogMelSpec
+from tfrecords.front_end.mel_filter_bank import mel_filter_bank
 
 
 def periodic_hann(win_length: int) -> NDArray[np.float64]:

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from tfrecords.augmentation import Augmentation, Deformation
-from tfrecords.corpus import CorpusInfo
+from tfrecords.command_line.programs import program
+from tfrecords.dataset.corpus import CorpusInfo
+from tfrecords.dataset.json_types import check_types
+from tfrecords.dataset.left_out import LeftOut
 from tfrecords.errors import UsageError, quoted
-from tfrecords.json_types import check_types
-from tfrecords.left_out import LeftOut
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.augmentation import Augmentation, Deformation
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.places import Place, sha256_of
-from tfrecords.programs import program
 
 MANIFEST_FILE = "dataset.json"
 REJECTED_FILE = "rejected.jsonl"
@@ -272,7 +272,7 @@ def read_manifest(folder: Place) -> Manifest:
 def read_dataset(folder: Place) -> Manifest:
     """Reads a dataset's manifest and checks that every file it names is there, whole and unaltered.
 
-    The SHA-256 of a shard behind a URL is left to who reads it, so that it is not fetched twice (`tfrecords.shards`).
+    The SHA-256 of a shard behind a URL is left to who reads it, so that it is not fetched twice (`tfrecords.records.shards`).
 
     Raises:
         DatasetError: Naming every file that is missing or altered.

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from tfrecords.command_line.extras import extras_named
+from tfrecords.command_line.programs import speaker
 from tfrecords.errors import FailedError, UsageError, printable
-from tfrecords.extras import extras_named
 from tfrecords.places import Place, place_of
-from tfrecords.programs import speaker
 
 _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # likewise, that had no reader any more

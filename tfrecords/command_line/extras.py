@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tfrecords.command_line.programs import in_checkout
+from tfrecords.command_line.versions import PACKAGE
 from tfrecords.errors import UsageError
-from tfrecords.programs import in_checkout
-from tfrecords.versions import PACKAGE
 
 # What is imported here, by the extra of setup.py that brings it.
 EXTRAS = {

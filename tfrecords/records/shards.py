@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tqdm import tqdm
 
+from tfrecords.dataset.manifest import MANIFEST_FILE, DatasetError, Shard
 from tfrecords.errors import UsageError, quoted
-from tfrecords.manifest import MANIFEST_FILE, DatasetError, Shard
 from tfrecords.places import Place, RemoteFile, RemotePath, buffered, sha256_of
 from tfrecords.whole_file import new_whole
 

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tfrecords.manifest import Manifest
+from tfrecords.dataset.manifest import Manifest
 from tfrecords.places import Place
-from tfrecords.reading import read_split
-from tfrecords.schema import Record
+from tfrecords.records.reading import read_split
+from tfrecords.records.schema import Record
 
 # Records lie in random order: the first of a split hold tracks of every genre, and there is no need to read 100 GB for pictures.
 _MOST_BYTES = 256 * 2**20

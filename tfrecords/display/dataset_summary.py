@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
-from tfrecords.augmentation import AUGMENTED_SPLIT, Augmentation
-from tfrecords.log_mel_spec import LogMelSpec
-from tfrecords.manifest import Manifest
+from tfrecords.dataset.manifest import Manifest
+from tfrecords.dataset.tracks import read_tracks, starts_by_deformation
+from tfrecords.display.text_table import columns
+from tfrecords.front_end.augmentation import AUGMENTED_SPLIT, Augmentation
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.places import Place
-from tfrecords.text_table import columns
-from tfrecords.tracks import read_tracks, starts_by_deformation
 
 STATISTICS = ("mean", "std", "min", "max")
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import NotRequired, TypedDict, cast
 
-from tfrecords.json_types import check_types
-from tfrecords.manifest import DatasetError, read_manifest
+from tfrecords.dataset.json_types import check_types
+from tfrecords.dataset.manifest import DatasetError, read_manifest
 from tfrecords.places import Place
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrecords.log_mel_spec import LogMelSpec
+from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # Least standard deviation that a log-mel is divided by: what hardly varies in training must not be blown up when it is served.
 STD_FLOOR = 0.01

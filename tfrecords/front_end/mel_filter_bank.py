@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrecords.log_mel_spec import LogMelSpec, MelScale
+from tfrecords.front_end.log_mel_spec import LogMelSpec, MelScale
 
 # Slaney's Auditory Toolbox (1998): linear below 1 kHz, 200/3 Hz a mel; above it, 27 mels span a factor of 6.4.
 _SLANEY_HZ_PER_MEL = 200.0 / 3

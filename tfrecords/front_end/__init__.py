@@ -1,0 +1,1 @@
+"""How a waveform becomes a log-mel: every number of it, the transform, statistics over many, deformed tracks."""

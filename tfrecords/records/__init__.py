@@ -1,0 +1,1 @@
+"""A record, as it is written into shards and read from them."""
