@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from beam_pipeline.corpora.demo import write_demo_corpus
 from keras_model.evaluation.votes import vote
-from tfrecords.dataset.manifest import read_manifest
+from tfrecords.dataset.folder import read_manifest
 from tfrecords.records.reading import read_split
 
 TRAINING = ("--batchnorm", "--epochs", "20", "--learning-rate", "1e-4", "--batch-size", "32")

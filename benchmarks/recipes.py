@@ -23,7 +23,8 @@ import numpy as np
 from benchmarks.recipe_table import DECISIONS, Compared, print_table
 from keras_model.options import RECIPES, TrainOptions
 from keras_model.quiet import load_tensorflow
-from tfrecords.dataset.manifest import Manifest, read_manifest
+from tfrecords.dataset.folder import read_manifest
+from tfrecords.dataset.manifest import Manifest
 from tfrecords.front_end.log_mel_spec import PRESETS
 
 RESULTS = Path(__file__).with_name("recipes.jsonl")

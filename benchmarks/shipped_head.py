@@ -24,7 +24,8 @@ from keras_model.networks.shipped import CARD, HEAD, head_of
 from keras_model.options import TrainOptions
 from keras_model.quiet import load_tensorflow
 from keras_model.training.fit import TrainedModel, fit
-from tfrecords.dataset.manifest import Manifest, read_dataset
+from tfrecords.dataset.folder import read_dataset
+from tfrecords.dataset.manifest import Manifest
 from tfrecords.whole_file import write_whole
 
 _N_FOLDS, _SEEDS = 4, (10, 11, 12)  # the number of epochs was chosen by other folds

@@ -11,7 +11,8 @@ from keras_model.quiet import load_tensorflow
 from keras_model.run_folder import FRONT_END_FILE, METRICS_FILE, MODEL_FILE, TRACKS_FILE, FrontEnd
 from tfrecords.command_line.command import CommandParser, at_least_zero, dataset, exit_status, folder
 from tfrecords.command_line.programs import program
-from tfrecords.dataset.manifest import DatasetError, Manifest, read_dataset
+from tfrecords.dataset.folder import read_dataset
+from tfrecords.dataset.manifest import DatasetError, Manifest
 from tfrecords.dataset.tracks import read_tracks
 from tfrecords.errors import UsageError, quoted
 from tfrecords.places import Place, place_of

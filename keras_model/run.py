@@ -29,8 +29,9 @@ from keras_model.run_folder import (
 )
 from tfrecords.command_line.programs import program, shell_command
 from tfrecords.command_line.versions import PACKAGE, versions_of
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.dataset.leakage import refuse_leaks
-from tfrecords.dataset.manifest import DatasetError, Manifest, NoDatasetError, read_dataset
+from tfrecords.dataset.manifest import DatasetError, Manifest, NoDatasetError
 from tfrecords.errors import UsageError
 from tfrecords.front_end.log_mel_spec import PRESETS
 from tfrecords.whole_file import write_whole

@@ -12,7 +12,7 @@ import pytest
 from beam_pipeline import run_pipeline
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import BuildResult, build_dataset
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.dataset.tracks import TrackLine, read_tracks
 from tfrecords.records.reading import read_split
 from tfrecords.records.schema import Record

@@ -12,7 +12,7 @@ from keras_model.data.split_data import load_split
 from tests.helpers import WriteCorpus, build, digests, records_of, run_main, tracks_of
 from tests.test_features import counts
 from tests.tiny_dataset import problems
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.dataset.stable_hash import stable_hash
 from tfrecords.front_end.augmentation import AUGMENTATIONS
 from tfrecords.records.schema import encode

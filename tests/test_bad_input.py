@@ -14,7 +14,7 @@ from beam_pipeline.options import MaxRejected
 from beam_pipeline.write.refusal import RejectedError
 from tests.conftest import SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, json_lines, run_main
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 
 BAD_TRACKS = {
     "garbage": (b"RIFF and then nothing", "does not decode"),

@@ -14,7 +14,7 @@ from keras_model.evaluation import baseline
 from keras_model.evaluation.baseline import band_statistics_baseline
 from keras_model.evaluation.intervals import chance_level, wilson_interval
 from tests.tiny_dataset import TinyDataset
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.records.reading import read_split
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import write_tracks
 from tests.helpers import build, json_lines
-from tfrecords.dataset.manifest import Manifest, read_dataset
+from tfrecords.dataset.folder import read_dataset
+from tfrecords.dataset.manifest import Manifest
 
 
 @pytest.fixture(scope="module")

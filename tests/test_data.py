@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_model.data.split_data import SplitData, load_split
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 
 
 def samples_of(split: SplitData, *, seed: int, epoch: int, n_epochs: int = 1) -> list[tuple[float, int]]:

@@ -10,7 +10,7 @@ import soundfile
 
 from beam_pipeline.corpora.demo import N_DEMO_TRACKS, STYLES, synthesise, write_demo_track
 from tests.conftest import REPOSITORY, SAMPLE_RATE
-from tfrecords.dataset.manifest import read_manifest
+from tfrecords.dataset.folder import read_manifest
 
 
 def test_without_input_it_uses_the_demo_corpus_and_says_so(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from beam_pipeline.options import BuildOptions
 from beam_pipeline.run import build_dataset
 from tests.conftest import SAMPLE_RATE, tone
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.front_end.log_mel import cut_chunks, log_mel, periodic_hann
 from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
 from tfrecords.front_end.mel_filter_bank import mel_filter_bank

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tfrecords.dataset.corpus import CorpusInfo
-from tfrecords.dataset.manifest import DatasetError, Manifest, Shard, SplitSummary, read_dataset, read_manifest
+from tfrecords.dataset.folder import read_dataset, read_manifest
+from tfrecords.dataset.manifest import DatasetError, Manifest, Shard, SplitSummary
 from tfrecords.front_end.augmentation import AUGMENTATIONS
 from tfrecords.front_end.log_mel_spec import PRESETS
 

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.helpers import WriteCorpus, build, digests
 from tests.object_store import BUCKET, KEYS, objects, run
 from tfrecords import verify
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 
 
 def test_the_same_bytes_from_and_to_an_object_store(

@@ -14,7 +14,8 @@ from beam_pipeline.write.output_folder import staging_folder
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, lines_of, run_main
 from tests.waiting import end_of, wait_until
-from tfrecords.dataset.manifest import DatasetError, read_dataset
+from tfrecords.dataset.folder import read_dataset
+from tfrecords.dataset.manifest import DatasetError
 from tfrecords.errors import UsageError
 
 PROGRESS = ".beam-pipeline-staging/*/beam-pipeline-*/progress/*"

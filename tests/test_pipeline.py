@@ -19,7 +19,7 @@ from beam_pipeline.runners.choice import Runner
 from tests.conftest import GENRES, REPOSITORY, SAMPLE_RATE
 from tests.helpers import WriteCorpus, build, digests, names_in, records_of, run_main, tracks_of
 from tfrecords import verify
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.dataset.stable_hash import stable_hash
 from tfrecords.front_end.log_mel import cut_chunks, log_mel
 

@@ -18,7 +18,7 @@ from beam_pipeline.write.refusal import BuildError
 from tests.conftest import GENRES, write_tracks
 from tests.cut_off import DISK_CALLS, Injector, die, in_small_child
 from tests.helpers import WriteCorpus, build
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.errors import UsageError
 from tfrecords.records.framing import scan_records
 from tfrecords.verification.dataset_check import DatasetCheck

@@ -15,7 +15,7 @@ from tests.cut_off import Injector, die, in_child
 from tests.helpers import WriteCorpus
 from tests.object_store import BUCKET, objects, run
 from tests.test_publish import stop_before_publishing
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.verification.dataset_check import DatasetCheck
 
 REQUEST = (botocore.client.BaseClient, "_make_api_call")

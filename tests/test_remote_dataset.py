@@ -18,7 +18,7 @@ from tests.conftest import STOCK
 from tests.object_store import BUCKET, KEYS, make_bucket, server_process
 from tests.tiny_dataset import TinyDataset
 from tfrecords import load_dataset, places, show, verify
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.places import Place, RemoteFile, place_of
 from tfrecords.records.shard_records import shard_errors
 from tfrecords.records.shards import open_shard

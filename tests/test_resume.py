@@ -19,7 +19,7 @@ from keras_model.networks.classifiers import load_model
 from keras_model.run_folder import RunRecord
 from tests.conftest import EPOCHS, OPTIONS, REPOSITORY
 from tests.test_training_errors import altered
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 
 # Copies of a process that has imported TensorFlow, and not begun to use it, for its threads would be missing in a copy. Each ends
 # itself by SIGKILL at the n-th call of a function, before it or within it. A line of JSON says what and when, one how it ended.

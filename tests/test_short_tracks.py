@@ -11,7 +11,7 @@ from tests.conftest import GENRES, SAMPLE_RATE, SHARED, synthetic_track
 from tests.helpers import WriteCorpus, build, digests, json_lines, records_of, run_main, tracks_of
 from tests.test_features import counts
 from tests.tiny_dataset import problems
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.front_end.augmentation import AUGMENTATIONS
 
 # Their candidate chunks: 0, 1, 2, 3, 5, 9.

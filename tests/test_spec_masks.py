@@ -15,7 +15,7 @@ from keras_model.data.train_and_test import train_mean
 from keras_model.training.batch_augmentation import _kept, augmenter, spec_masks
 from tests.augmented import SETTINGS, SIZES, SPEC, applied, batches_from, key
 from tests.helpers import records_of
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.front_end.log_mel_spec import PRESETS, LogMelSpec
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.corpora import GTZAN
 from tests.helpers import WriteCorpus, build, json_lines, run_main, tracks_of
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 
 
 def test_a_run_on_a_catalogue(write_corpus: WriteCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,8 @@ from keras_model.evaluation.intervals import wilson_interval
 from keras_model.networks.classifiers import load_model
 from tests.conftest import EPOCHS, GENRES, OPTIONS, REPOSITORY, STOCK
 from tests.waiting import end_of, wait_until
-from tfrecords.dataset.manifest import Manifest, read_dataset
+from tfrecords.dataset.folder import read_dataset
+from tfrecords.dataset.manifest import Manifest
 
 
 def test_metrics(metrics: Any, dataset: Path) -> None:

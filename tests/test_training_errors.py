@@ -11,7 +11,7 @@ import pytest
 
 from keras_model import train
 from tests.conftest import STOCK
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 
 
 def test_a_failed_export_costs_nothing_else(

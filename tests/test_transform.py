@@ -23,7 +23,7 @@ from beam_pipeline.runners.choice import Runner
 from beam_pipeline.splits.computed import ComputedSplit
 from tests.conftest import GENRES, REPOSITORY
 from tests.helpers import WriteCorpus, build, digests, records_of, tracks_of
-from tfrecords.dataset.manifest import read_dataset
+from tfrecords.dataset.folder import read_dataset
 from tfrecords.errors import UsageError
 from tfrecords.verification.dataset_check import DatasetCheck
 

@@ -41,7 +41,7 @@ def load_dataset(
     # The pipeline's workers import this package and have no TensorFlow; other programs load nothing that they do not need.
     import tensorflow as tf
 
-    from tfrecords.dataset.manifest import check_shards, read_manifest
+    from tfrecords.dataset.folder import check_shards, read_manifest
     from tfrecords.places import place_of
     from tfrecords.records import schema
     from tfrecords.records.shard_records import ShardRecords

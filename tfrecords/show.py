@@ -7,7 +7,7 @@ from pathlib import Path
 from tfrecords.command_line.command import CommandParser, dataset
 from tfrecords.command_line.extras import extras_named
 from tfrecords.command_line.programs import program, shell_command
-from tfrecords.dataset.manifest import read_manifest
+from tfrecords.dataset.folder import read_manifest
 from tfrecords.display.dataset_summary import DatasetSummary
 from tfrecords.errors import UsageError
 from tfrecords.places import Place

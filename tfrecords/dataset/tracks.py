@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import NotRequired, TypedDict, cast
 
+from tfrecords.dataset.folder import read_manifest
 from tfrecords.dataset.json_types import check_types
-from tfrecords.dataset.manifest import DatasetError, read_manifest
+from tfrecords.dataset.manifest import DatasetError
 from tfrecords.places import Place
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfrecords.dataset.file_names import may_be_left
-from tfrecords.dataset.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard, check_there
+from tfrecords.dataset.folder import check_there
+from tfrecords.dataset.manifest import DERIVED_FILES, DUPLICATES_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest, Shard
 from tfrecords.dataset.stable_hash import record_order, shard_index
 from tfrecords.errors import quoted
 from tfrecords.front_end.statistics import LogMelStatistics
