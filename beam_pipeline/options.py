@@ -1,9 +1,10 @@
 """What a run of the pipeline is asked to do."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from tfrecords.dataset.manifest import UNKNOWN_LICENSE
 
@@ -35,9 +36,16 @@ class MaxRejected:
         return self.tracks if self.tracks is not None else max(1, int(self.share * n_tracks))
 
 
+def take_paths(options: Any, *names: str) -> None:
+    """Makes text of those of a dataclass' fields that are a `Path`."""
+    for name in names:
+        if (value := getattr(options, name)) is not None:
+            object.__setattr__(options, name, os.fspath(value))
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """Options of one run.
+    """Options of one run. Where a path or a URL is asked for, a `Path` is taken too.
 
     Attributes:
         input: Folder of the corpus, or that the paths of `tracks` are relative to; a path or a URL.
@@ -97,3 +105,7 @@ class BuildOptions:
     beam_args: tuple[str, ...] = ()
     own_options: tuple[str, ...] = ()
     verbose: bool = False
+
+    def __post_init__(self) -> None:
+        """Takes paths of both kinds."""
+        take_paths(self, "input", "output", "tracks", "features")

@@ -1,5 +1,6 @@
 """What a run is to do."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from beam_pipeline import storage
 from beam_pipeline.extract.features import FeatureStore
-from beam_pipeline.options import Duplicates, MaxRejected
+from beam_pipeline.options import Duplicates, MaxRejected, take_paths
 from beam_pipeline.splits.computed import ComputedSplit
 from beam_pipeline.track import Track
 from tfrecords.dataset.corpus import CorpusInfo
@@ -26,7 +27,7 @@ STAGING = ".beam-pipeline-staging"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A dataset's numbers and places, before the tracks are seen; sent to every worker.
+    """A dataset's numbers and places, before the tracks are seen; sent to every worker. A `Path` is taken for a path too.
 
     Attributes:
         output: Folder of the dataset, a path or a URL that all workers can write to.
@@ -87,11 +88,12 @@ class Plan:
     beam_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Gives a plan without one a staging folder of its own.
+        """Takes paths of both kinds, and gives a plan without one a staging folder of its own.
 
         Raises:
             ValueError: If values do not go together.
         """
+        take_paths(self, "output", "root", "features", "handover", "progress", "staging")
         if self.min_chunks is not None and not 1 <= self.min_chunks <= self.chunks_per_track:
             raise ValueError(f"min_chunks must be 1 to chunks_per_track ({self.chunks_per_track}), got {self.min_chunks}")
         if self.duplicates not in get_args(Duplicates):
@@ -112,7 +114,7 @@ class Plan:
         return AUGMENTATIONS[self.augment] if self.augment is not None else None
 
     def checked(self, track: Track) -> Track:
-        """A track that goes with the plan.
+        """A track that goes with the plan, its path as text.
 
         Raises:
             ValueError: If the plan does not name its genre or its split.
@@ -121,7 +123,7 @@ class Plan:
             raise ValueError(f"track {track.track_id!r} is of split {track.split!r}, the plan names {', '.join(self.n_shards)}")
         if track.genre not in self.genres:
             raise ValueError(f"track {track.track_id!r} is of genre {track.genre!r}, the plan names {', '.join(self.genres)}")
-        return track
+        return track._replace(path=os.fspath(track.path))
 
     def shard_key(self, split: str, order: bytes) -> str:
         """The shard of the record whose place in its split is `order`, as `shard_keys` names it."""

@@ -23,6 +23,7 @@ from keras_model.networks.probe import tagger_features
 from keras_model.networks.shipped import CARD, HEAD, head_of
 from keras_model.options import TrainOptions
 from keras_model.quiet import load_tensorflow
+from keras_model.reports.published import PRETRAINED_LICENSE
 from keras_model.training.fit import TrainedModel, fit
 from tfrecords.dataset.folder import read_dataset
 from tfrecords.dataset.manifest import Manifest
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment = Environment(loader=PackageLoader("benchmarks"), undefined=StrictUndefined, trim_blocks=True, autoescape=False)  # noqa: S701 (Markdown of our own numbers)
     card = environment.get_template("gtzan_head.md").render(
         n_bytes=HEAD.stat().st_size,
+        license=PRETRAINED_LICENSE,
         n_tracks=n_tracks,
         fingerprint=manifest.fingerprint,
         by_seed=[100 * np.trace(of_seed) / n_tracks for of_seed in counts],
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for other in np.argsort(-np.where(np.arange(len(mean)) == i, -1, mean[i]))[:1]
         ],
     )
-    write_whole(CARD, card.encode())
+    write_whole(CARD, f"{card}\n".encode())
     print(card)
 
 

@@ -1,4 +1,4 @@
-"""Command line: `python -m keras_model.download` fetches the pre-trained network of `train.py --model probe`."""
+"""Command line: `python -m keras_model.download` fetches the pre-trained network that others stand on."""
 
 import sys
 

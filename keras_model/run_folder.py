@@ -105,7 +105,7 @@ class RunRecord:
         """
         run = self.options.output
         if refused := [f"--{name.replace('_', '-')}" for name in given if name not in _CHANGEABLE]:
-            changeable = ", ".join(f"--{name.replace('_', '-')}" for name in _CHANGEABLE)
+            changeable = ", ".join(f"--{name.replace('_', '-')}" for name in _CHANGEABLE).replace("--exports", "--no-export")
             raise UsageError(f"{', '.join(refused)} cannot be changed by --resume: {run} has its own; only {changeable} can")
         options = dataclasses.replace(self.options, **given)
         if options.epochs < self.options.epochs:

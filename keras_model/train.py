@@ -122,7 +122,10 @@ def parse_options(arguments: list[str]) -> tuple[TrainOptions, RunRecord | None]
     if given.get("model") == "reprogrammed":
         given.setdefault("reprogramming", "skip")
     recipe = RECIPES[given.get("recipe", "paper")]
-    options = TrainOptions(**{name: value for name, value in ({**defaults, **recipe, **given}).items() if name != "resume"})
+    values = {name: value for name, value in ({**defaults, **recipe, **given}).items() if name != "resume"}
+    if "batchnorm" not in given and NETWORKS[values["model"]].batchnorm:
+        values["batchnorm"] = False  # a recipe's, for a network that has it without being asked
+    options = TrainOptions(**values)
     options.check()
     return options, None
 

@@ -54,4 +54,4 @@ echo "Installing what requirements.lock pins (a few minutes the first time)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 "$venv/bin/python" -m keras_model.download ||
-    echo "make: goes on without the pre-trained network; all but train.py --model probe works" >&2
+    echo "make: goes on without the pre-trained network; what stands on it (the network that ships; train.py --model probe, finetuned, reprogrammed) says so" >&2

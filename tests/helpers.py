@@ -21,7 +21,8 @@ WriteCorpus = Callable[..., Path]
 
 
 def build(corpus: Path, output: Path, **options: Any) -> BuildResult:
-    result = build_dataset(BuildOptions(input=str(corpus), output=str(output), **{"chunks_per_track": 4, "workers": 1} | options))
+    values: dict[str, Any] = {"input": corpus, "output": output, "chunks_per_track": 4, "workers": 1} | options
+    result = build_dataset(BuildOptions(**values))
     assert result is not None
     return result
 

@@ -42,7 +42,7 @@ def test_a_run_is_loaded_by_its_folder_and_predicts_whatever_holds_audio(run: Pa
 @pytest.mark.usefixtures("wheel")
 def test_the_network_that_ships_is_loaded_where_no_path_is_given() -> None:
     model = keras_model.load()
-    assert repr(model) == "<Predictor: (96, 126) log-mels to 10 genres, trained on gtzan_audio, 381 clips>"
+    assert repr(model) == "<Predictor: (96, 126) log-mels to 10 genres, trained on 381 clips of GTZAN>"
 
 
 def test_networks_are_built_by_name() -> None:

@@ -77,6 +77,7 @@ def test_of_gtzan_its_faults_are_told_and_of_a_pre_trained_network_what_it_may_h
     text = model_card(run_metrics, dataclasses.replace(FrontEnd.of(tiny.manifest), corpus=CorpusInfo(name="GTZAN")))
     assert "43 conspicuous and 63 contentious mislabelings" in text
     assert "may have heard GTZAN's recordings" in text
+    assert "Permission to use, copy, modify, and/or distribute this software" in text
     data: Any = ModelCard(text).data
     assert data.datasets == ["marsyas/gtzan"]
     assert {result.dataset_type for result in data.eval_results} == {"marsyas/gtzan"}

@@ -34,6 +34,11 @@ def assert_is_of(run: Path, name: str, *, parameters: int, settings: dict[str, A
     return metrics
 
 
+def test_tuned_goes_with_what_is_always_normalised() -> None:
+    options, _ = train.parse_options(["--recipe", "tuned", "--model", "bbnn"])
+    assert (options.batchnorm, options.network.batchnorm, options.band_shift) == (False, True, 4)
+
+
 @pytest.mark.long
 def test_a_run_of_bbnn(dataset: Path, tmp_path: Path) -> None:
     run = trained_run(dataset, tmp_path / "run", "--model", "bbnn", "--l1", "1e-5", "--no-export")

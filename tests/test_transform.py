@@ -32,17 +32,16 @@ def test_in_another_programs_pipeline(write_corpus: WriteCorpus, tmp_path: Path)
     """The example of docs/runners.md: tracks from anywhere, and what was rejected goes on in the pipeline."""
     corpus = write_corpus()
     (corpus / "genres" / "hum" / "hum.00009.wav").write_bytes(b"no audio")
+    output: Any = tmp_path / "mine"  # a `Path` is taken too
+    paths: list[Any] = sorted(corpus.rglob("*.wav"))
     with test_pipeline.TestPipeline() as pipeline:
         tracks = [
-            Track(path.stem, str(path), path.parent.name, split="test" if path.stem.endswith("0") else "train")
-            for path in sorted(corpus.rglob("*.wav"))
+            Track(path.stem, path, path.parent.name, split="test" if path.stem.endswith("0") else "train") for path in paths
         ]
         built = (
             pipeline
             | beam.Create(tracks)
-            | BuildDataset(
-                Plan(output=str(tmp_path / "mine"), genres=GENRES, chunks_per_track=4, max_rejected=MaxRejected(tracks=1))
-            )
+            | BuildDataset(Plan(output=output, genres=GENRES, chunks_per_track=4, max_rejected=MaxRejected(tracks=1)))
         )
         reasons = built["rejected"] | beam.Map(lambda line: json.loads(line)["rejected"]["track_id"])
         assert_that(reasons, equal_to(["hum.00009"]), label="rejected")

@@ -28,7 +28,7 @@ def load_shipped() -> tuple[keras.Model, FrontEnd]:
     model = keras.Model(features.input, layer(features.output), name="shipped")
     with np.load(HEAD, allow_pickle=False) as arrays:
         layer.set_weights([arrays["kernel"], arrays["bias"]])
-    return model, FrontEnd(spec=spec, genres=GENRES, corpus=CorpusInfo(name="gtzan_audio, 381 clips"), fingerprint="")
+    return model, FrontEnd(spec=spec, genres=GENRES, corpus=CorpusInfo(name="381 clips of GTZAN"), fingerprint="")
 
 
 def head_of(trained: keras.Model) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_model.evaluation.intervals import chance_level
 from keras_model.reports import comparison
-from keras_model.reports.published import PRETRAINED_NOTE, is_gtzan
+from keras_model.reports.published import PRETRAINED_LICENSE, PRETRAINED_NOTE, is_gtzan
 from keras_model.run_folder import FrontEnd
 from tfrecords.cards.gtzan_facts import GTZAN_FAULTS
 from tfrecords.cards.markdown import markdown, visible
@@ -46,6 +46,7 @@ def model_card(metrics: Mapping[str, Any], front_end: FrontEnd) -> str:
         baseline=baseline and comparison.percent(baseline["accuracy"], n_tracks=baseline["n_tracks"]),
         chance=100 * chance_level(final["maximum_confusion"]),
         pretrained_note=PRETRAINED_NOTE,
+        pretrained_license=PRETRAINED_LICENSE,
         faults=GTZAN_FAULTS if of_gtzan else (),
     )
     return page + "\n"

@@ -10,6 +10,17 @@ ACCURACIES = {"raw": "Raw", "maximum": "Max", "majority": "Maj"}
 HERBERT_TRAIN_TRACKS = 750
 # Of networks that hold the pre-trained tagger.
 PRETRAINED_NOTE = "Its pre-trained part may have heard GTZAN's recordings: on GTZAN, this is no accuracy on unheard music."
+# Of the tagger's weights, which go with every such network.
+PRETRAINED_LICENSE = """\
+Copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019. Code developed by Jordi Pons (www.jordipons.me).
+
+Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted,
+provided that the above copyright notice and this permission notice appear in all copies.
+
+THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED
+WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR
+CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT,
+NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE."""
 
 
 class Source(NamedTuple):
