@@ -51,9 +51,11 @@ class Pool:
         # mask.
         resource_tracker.ensure_running()  # it would take the signal off the mask
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        for _ in range(n_processes):
-            self._executor.submit(int)  # starts one more, as none has come to its task yet
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            for _ in range(n_processes):
+                self._executor.submit(int)  # starts one more, as none has come to its task yet
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         atexit.register(self._end)
 
     def submit(
@@ -76,7 +78,7 @@ class Pool:
         """Ends the processes with this one, which would else wait for what they are at, and for idle ones for ever."""
         global _is_ending
         _is_ending = True
-        # Both are None after `abandon`, which has ended them.
+        # Both are None while `abandon` ends them.
         for process in list((self._executor._processes or {}).values()):
             process.kill()
         if thread := self._executor._executor_manager_thread:
@@ -91,6 +93,7 @@ class Pool:
             if _pools.get(self._key) is self:
                 del _pools[self._key]
         self._executor.shutdown()
+        atexit.unregister(self._end)
 
     def verdicts(self, timeout: float) -> dict[tuple[int, int], Verdict]:
         """The elements at which processes ended by themselves, by number and place."""
@@ -134,10 +137,13 @@ def _results(function: Callable[[_T], _R], number: int, elements: dict[int, _T],
         raise RuntimeError("this is no process of a pool")
     results = []
     for place, element in elements.items():
-        _mark.seek(0)
-        _mark.write(f"{number} {place}\n")
-        _mark.truncate()
-        _mark.flush()
+        try:
+            _mark.seek(0)
+            _mark.write(f"{number} {place}\n")
+            _mark.truncate()
+            _mark.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, _mark.name) from error
         if timeout is not None:
             faulthandler.dump_traceback_later(timeout, exit=True, file=_mark)
         try:

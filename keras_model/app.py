@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory() as uploads:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as uploads:
         os.environ |= _OFFLINE | {"GRADIO_TEMP_DIR": uploads}
         from keras_model.page.layout import HOST, build_page, serve
 
@@ -71,7 +72,12 @@ def _serve(options: argparse.Namespace) -> int:
         with native_stderr_dropped():
             address = serve(page, port=options.port, opened=not options.no_browser)
             print(f"{address} (Ctrl-C ends it)", flush=True)
-            threading.Event().wait()
+            for number in (signal.SIGTERM, signal.SIGHUP):  # end it as Ctrl-C does: what was uploaded goes
+                signal.signal(number, signal.default_int_handler)
+            try:
+                threading.Event().wait()
+            finally:
+                page.close(verbose=False)
     return 0
 
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from keras_model.run_folder import (
     EXPORT_CHECK_FILE,
     FRONT_END_FILE,
     LABELS_FILE,
+    METRICS_FILE,
     MODEL_FILE,
     ExportError,
     FrontEnd,
@@ -31,7 +32,7 @@ from keras_model.run_folder import (
 from keras_model.serving.serving_files import is_model_name, write_serving_files, write_warm_up
 from tfrecords.command_line.command import CommandParser, exit_status, folder, whole
 from tfrecords.command_line.programs import program
-from tfrecords.errors import UsageError, quoted
+from tfrecords.errors import UsageError, first_line, quoted
 
 if TYPE_CHECKING:
     import keras
@@ -73,17 +74,26 @@ def export_model(
     versions = folder / name
     try:
         for path in (folder, versions):
-            if not path.exists():
+            with suppress(FileExistsError):
                 path.mkdir(parents=True)
                 path.chmod(0o755)  # TF Serving runs as another user
-        with _unpublished(versions) as unpublished:
+        with _locked(versions), _unpublished(versions) as unpublished:
             saved = _write(model, front_end, unpublished, name=name, n_wanted=n_wanted, card=card)
             version = _next_version(versions)
             saved.rename(version)  # last and at once: TF Serving polls the folder for versions
-        write_serving_files(folder)
-    except OSError as error:
-        raise ExportError(f"the export folder {versions} cannot be written: {error.strerror}") from error
+        with _locked(folder):
+            write_serving_files(folder)
+    except (OSError, _tensorflow_error()) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ExportError(f"the export folder {versions} cannot be written: {reason}") from error
     return version
+
+
+def _tensorflow_error() -> type[Exception]:
+    """What TensorFlow raises of a full disk."""
+    import tensorflow as tf
+
+    return tf.errors.OpError
 
 
 def check_name(name: str) -> None:
@@ -127,20 +137,26 @@ def _next_version(versions: Path) -> Path:
 
 
 @contextmanager
-def _unpublished(versions: Path) -> Iterator[Path]:
-    """A temporary folder whose name TF Serving passes over; one process at a time has one, and removes those of dead ones."""
-    lock = os.open(versions, os.O_RDONLY)
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time has a folder."""
+    lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in versions.glob(".export-*"):
-            shutil.rmtree(left)
-        path = Path(tempfile.mkdtemp(prefix=".export-", dir=versions))
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path)
+        yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _unpublished(versions: Path) -> Iterator[Path]:
+    """A temporary folder whose name TF Serving passes over; those that killed exports have left are removed."""
+    for left in versions.glob(".export-*"):
+        shutil.rmtree(left)
+    path = Path(tempfile.mkdtemp(prefix=".export-", dir=versions))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
@@ -193,7 +209,6 @@ def _export(options: argparse.Namespace) -> int:
     from keras_model.evaluate import read_run
     from keras_model.pretrained.wheel import read_wheel
     from keras_model.quiet import load_tensorflow
-    from keras_model.summary import read_metrics
 
     check_name(options.name)
     if options.chunks and "saved-model" not in options.format:
@@ -201,13 +216,19 @@ def _export(options: argparse.Namespace) -> int:
     card, is_synthetic = None, False
     if options.run:  # is read before TensorFlow takes its seconds
         front_end = read_run(options.run)
-        card, is_synthetic = model_card(read_metrics(options.run), front_end), front_end.corpus.synthetic
+        card, is_synthetic = _card(options.run, front_end), front_end.corpus.synthetic
     elif isinstance(options.to, Path):
         read_wheel()
     else:
         raise UsageError(f"{options.to} is for the network of a run: name one")
     load_tensorflow(verbose=options.verbose)
     from keras_model.networks.shipped import CARD
+
+    if isinstance(options.to, Path) and (portable := [form for form in options.format if form != "saved-model"]):
+        from keras_model.serving.portable_formats import check_possible
+
+        for form in portable:  # before the SavedModel is published
+            check_possible(form, folder=options.to, name=options.name)
 
     card = card or CARD.read_text(encoding="utf-8")
     if isinstance(options.to, Path):
@@ -221,6 +242,16 @@ def _export(options: argparse.Namespace) -> int:
     if is_synthetic:
         print("export: this model was trained on SYNTHETIC audio; its genres are not music's", file=sys.stderr)
     return 0
+
+
+def _card(run: Path, front_end: FrontEnd) -> str:
+    from keras_model.summary import read_metrics
+
+    metrics = read_metrics(run)
+    try:
+        return model_card(metrics, front_end)
+    except Exception as error:  # what is missing of the metrics, each in its own way
+        raise UsageError(f"{run / METRICS_FILE} is damaged, or of another version: {first_line(error)}") from error
 
 
 def _write_all(options: argparse.Namespace, *, folder: Path, card: str) -> Iterator[tuple[str, Path]]:

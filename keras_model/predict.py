@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from tqdm import tqdm
@@ -68,7 +68,7 @@ def _classify(options: argparse.Namespace) -> int:
     if not isinstance(model, Path) or model.is_dir():
         spare_gpu_memory()
         load_tensorflow(verbose=options.verbose)
-    with nullcontext() if options.verbose else native_stderr_dropped():
+    with closing(writer), nullcontext() if options.verbose else native_stderr_dropped():
         predictor = load(model)
         front_end = predictor.front_end
         if model is None:
@@ -91,7 +91,6 @@ def _classify(options: argparse.Namespace) -> int:
                 except OSError as error:
                     status = 1
                     print(f"{PROGRAM}: {printable(str(pictures[number]))}: {reason_of(error)}", file=sys.stderr)
-    writer.close()
     return status
 
 

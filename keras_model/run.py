@@ -17,6 +17,7 @@ from keras_model.reports.model_card import model_card
 from keras_model.reports.published import PRETRAINED_NOTE
 from keras_model.run_folder import (
     BACKUP_FOLDER,
+    EXPORTED_FILE,
     FRONT_END_FILE,
     HISTORY_FILE,
     METRICS_FILE,
@@ -159,6 +160,7 @@ def train(options: TrainOptions, manifest: Manifest, *, resumed: RunRecord | Non
         if trained.interrupted:
             print(f"\nInterrupted: saving what epoch {len(trained.epochs)} ended with.", flush=True)
             history.keep(len(trained.epochs))
+        trained.model.save(options.output / MODEL_FILE)  # first: what follows reads the test split again
         level = level_changes(trained.model, log_mels, trained.evaluation, spec=manifest.spec)
         _write(record, manifest, data, trained, {"baseline": baseline, "level": level, "steps": history.steps})
     if trained.interrupted:
@@ -185,12 +187,11 @@ def _callbacks(options: TrainOptions, manifest: Manifest) -> list["keras.callbac
 def _write(
     record: RunRecord, manifest: Manifest, data: "TrainAndTest", trained: "TrainedModel", more_metrics: dict[str, Any]
 ) -> None:
-    """Writes all that a run leaves, and tells what came out."""
+    """Writes all that a run leaves but the network, and tells what came out."""
     from keras_model.reports.report import write_report
 
     options = record.options
     output = options.output
-    trained.model.save(output / MODEL_FILE)
     front_end = FrontEnd.of(manifest)
     (output / FRONT_END_FILE).write_text(front_end.to_json(), encoding="utf-8")
     tracks = [{key: track[key] for key in ("track_id", "audio_blake3", "split")} for track in data.seen]
@@ -201,6 +202,8 @@ def _write(
     _print_result(options, metrics, report)
     if options.exports:
         version = export_model(trained.model, front_end, folder=options.export_folder, card=model_card(metrics, front_end))
+        if options.export is not None:  # where others may export to, too
+            write_whole(output / EXPORTED_FILE, f"{version.resolve()}\n".encode())
         print(f"SavedModel  {version}")
         print(f"Classify    {shell_command('predict', output, 'FILE.wav')}")
     dataclasses.replace(record, finished=not trained.interrupted).write()

@@ -11,7 +11,7 @@ from typing import Any, Self
 from keras_model.options import TrainOptions
 from tfrecords.dataset.corpus import CorpusInfo
 from tfrecords.dataset.manifest import Manifest
-from tfrecords.errors import FailedError, UsageError
+from tfrecords.errors import FailedError, UsageError, printable, quoted
 from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
 
@@ -23,6 +23,7 @@ METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.json"
+EXPORTED_FILE = "exported.txt"  # the version that a run exported to a folder of the user's
 FRONT_END_FILE = "front_end.json"
 TRACKS_FILE = "tracks.json"
 LABELS_FILE = "labels.txt"
@@ -159,13 +160,16 @@ class FrontEnd:
         """
         try:
             values = json.loads(text)
+            genres = values["genres"]
+            if not isinstance(genres, list) or not genres or any(printable(name) != name for name in genres):
+                raise ValueError(f"{FRONT_END_FILE} is damaged: its genres are {quoted(genres)}")
             return cls(
                 spec=LogMelSpec.from_dict(values["spec"]),
-                genres=tuple(values["genres"]),
-                corpus=CorpusInfo(**values["corpus"]),
-                fingerprint=values["fingerprint"],
+                genres=tuple(genres),
+                corpus=CorpusInfo.from_json(json.dumps(values["corpus"])),
+                fingerprint=str(values["fingerprint"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{FRONT_END_FILE} is damaged: {error!r}") from error
 
 

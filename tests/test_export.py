@@ -255,6 +255,43 @@ def test_a_folder_that_cannot_be_written_is_named(run: Path, tmp_path: Path, cap
     )
 
 
+def test_a_full_disk_is_told_in_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow has errors of its own for it."""
+
+    def full(*_: Any) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "variables/variables.data; No space left on device\nmore")
+
+    monkeypatch.setattr("keras_model.serving.served_model.ServedModel.save", full)
+    assert export.main([str(run), "--to", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line
+        == f"export: the export folder {tmp_path / 'genres'} cannot be written: variables/variables.data; No space left on device"
+    )
+    assert [path.name for path in tmp_path.rglob("*")] == ["genres"]
+
+
+def test_nothing_is_published_where_another_format_cannot_be(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "genres.onnx").touch()
+    assert export.main([str(run), "--to", str(tmp_path), "--format", "saved-model", "onnx"]) == 2
+    assert capsys.readouterr().err == f"export: {tmp_path / 'genres.onnx'} exists; choose another name\n"
+    assert [path.name for path in tmp_path.rglob("*")] == ["genres.onnx"]
+
+
+def test_a_damaged_network_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("export", "backup"))
+    data = bytearray((damaged / "model.keras").read_bytes())
+    data[len(data) // 2] ^= 1
+    (damaged / "model.keras").write_bytes(data)
+    assert export.main([str(damaged), "--to", str(tmp_path / "served")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"export: {damaged / 'model.keras'} is damaged: ")
+
+
 def test_the_runs_own_export_has_the_same_layout(run: Path) -> None:
     assert (version_of(run) / "saved_model.pb").is_file()
     assert {path.name for path in (run / "export").iterdir()} == {"genres", "models.config", "batching.config", "compose.yaml"}

@@ -1,6 +1,6 @@
 """Which model a path means."""
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,10 +31,15 @@ def test_versions_right_below_the_export_folder(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_exported_elsewhere(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.json").write_text(json.dumps({"options": {"export": str(tmp_path / "served")}}))
-    model = version(tmp_path / "served" / "genres" / "1")
-    assert find_model(tmp_path / "run") == model
+    """Where others export to as well: its own version is meant, not the newest."""
+    versions = [version(tmp_path / "served" / "genres" / number) for number in ("1", "2")]
+    for run, model in zip(("first", "second"), versions, strict=True):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "exported.txt").write_text(f"{model}\n")
+        assert find_model(tmp_path / run) == model
+    shutil.rmtree(versions[0])
+    with pytest.raises(UsageError, match=r"first was exported to .*served/genres/1, which is gone$"):
+        find_model(tmp_path / "first")
 
 
 def test_several_models_are_named(tmp_path: Path) -> None:
@@ -45,18 +50,8 @@ def test_several_models_are_named(tmp_path: Path) -> None:
     assert find_model(tmp_path / "export" / "deep").name == "3"
 
 
-@pytest.mark.parametrize("metrics", [None, {"options": {"export": None}}, {"options": {"export": "/nowhere"}}])
-def test_no_model(tmp_path: Path, metrics: object) -> None:
-    if metrics:
-        (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+def test_no_model(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no exported model in"):
-        find_model(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["not JSON", "{}", "[]"])
-def test_damaged_metrics(tmp_path: Path, text: str) -> None:
-    (tmp_path / "metrics.json").write_text(text)
-    with pytest.raises(UsageError, match="metrics.json is damaged"):
         find_model(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """Networks that go onto the Hugging Face Hub and come from there: a server on loopback stands for it."""
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -95,6 +96,12 @@ def test_a_network_that_its_front_end_does_not_fit_is_refused(uploaded: ModelHub
     strangers(uploaded, (7, 5, 1), [keras.layers.Flatten(), keras.layers.Dense(3)], tmp_path)
     with pytest.raises(UsageError, match=r"^hf://me/strange holds a network that does not fit its front_end\.json$"):
         keras_model.load("hf://me/strange")
+    for key, value in {"genres": ["a", "b\x1b]0;x\x07", "c"], "spec": {"fmax_hz": 20.0}}.items():
+        front_end = json.loads(uploaded.repositories["me/genres"]["front_end.json"])
+        front_end[key] = front_end[key] | value if isinstance(value, dict) else value
+        uploaded.repositories["me/strange"]["front_end.json"] = json.dumps(front_end).encode()
+        with pytest.raises(UsageError, match=r"^hf://me/strange holds no network that this project exported: "):
+            keras_model.load("hf://me/strange")
     uploaded.repositories["me/strange"]["front_end.json"] = b"{}"
     with pytest.raises(
         UsageError, match=r"^hf://me/strange holds no network that this project exported: front_end\.json is damaged"

@@ -3,6 +3,8 @@
 import io
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +62,21 @@ def test_a_pixel_of_the_picture_is_a_time_of_the_song(tmp_path: Path) -> None:
     assert [picture.seconds_at(x) for x in (0, picture.left, picture.right, width)] == [0.0, 0.0, 3.0, 3.0]
     changed = (picture.marked(1.0, 2.0) != picture.pixels).any(axis=(0, 2)).nonzero()[0]
     assert {round(picture.seconds_at(x), 1) for x in changed} == {1.0, 2.0}
+
+
+def test_a_click_on_a_song_that_is_gone(tmp_path: Path) -> None:
+    from keras_model.page import layout  # Gradio
+
+    song = write_song(tmp_path / "song.wav")
+    result = heard(song)
+    event: Any = SimpleNamespace(index=(5, 5))
+    state = result, Picture.of(result)
+    assert layout._choose(None, 3) == layout._click(None, event) == layout._NOTHING_TO_HEAR
+    assert "Chunk 5:" in layout._choose(state, 63)[2]  # of the longer song before
+    soundfile.write(song, tone(1000, seconds=1.0), SAMPLE_RATE)
+    assert layout._choose(state, 5)[2] == "<p>has changed since it was heard</p>"
+    song.unlink()
+    assert layout._choose(state, 5)[2] == "<p>No such file or directory</p>"
 
 
 def test_what_was_taken_for_a_genre() -> None:

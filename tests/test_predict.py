@@ -132,6 +132,10 @@ def test_ctrl_c_ends_in_one_line(
     monkeypatch.setattr(Predictor, "probabilities", lambda predictor, log_mels: signal.raise_signal(signal.SIGINT))
     assert predict.main([str(run), str(song)]) == 130
     assert capsys.readouterr() == ("", "predict: interrupted\n")
+    assert predict.main([str(run), "none.wav", str(song), "--csv"]) == 130
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 2  # the header, and the file that was told of before
+    assert rows[1].startswith("none.wav,")
 
 
 def test_a_closed_pipe_ends_quietly(
@@ -196,9 +200,11 @@ def test_a_model_of_synthetic_audio_says_so_once(
 def test_a_damaged_network_is_named(
     run: Path, song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Predictor, "probabilities", lambda predictor, chunks: np.full((len(chunks), 3), np.nan, np.float32))
-    assert predict.main([str(run), str(song)]) == 1
-    assert capsys.readouterr().err == f"predict: {song}: the network gave no numbers\n"
+    for given in (np.nan, 3e30, -1.0):
+        rows = np.array([given, 0.5, 0.5], np.float32)
+        monkeypatch.setattr(Predictor, "probabilities", lambda predictor, chunks, rows=rows: np.tile(rows, (len(chunks), 1)))
+        assert predict.main([str(run), str(song)]) == 1
+        assert capsys.readouterr().err == f"predict: {song}: the network gave no probabilities\n"
 
 
 def test_a_missing_model_is_told_before_tensorflow_is_loaded(tmp_path: Path) -> None:

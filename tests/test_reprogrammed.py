@@ -21,8 +21,9 @@ from keras_model.networks.reprogrammed import TagMapping, reprogrammed
 from keras_model.networks.settings import network_settings
 from keras_model.options import TrainOptions
 from keras_model.pretrained.musicnn import LOGITS
-from keras_model.training.on_tagger import _PROBE
+from keras_model.training.on_tagger import _PROBE, prepare
 from tfrecords.errors import UsageError
+from tfrecords.front_end.log_mel_spec import PRESETS
 
 SHAPE = (96, 126)
 N_TAGS = 50
@@ -114,6 +115,21 @@ def test_a_run_is_saved_and_predicts(
         assert re.search(r"^Mapping  \d+\.\d% of the test tracks right with nothing trained$", printed, re.MULTILINE)
     assert predict.main([str(run), "--json", str(corpus / "hum" / "hum.00000.wav")]) == 0
     assert json.loads(capsys.readouterr().out)["genre"] in metrics["dataset"]["genres"]
+
+
+@pytest.mark.parametrize(
+    ("genres", "labels", "reason"),
+    [
+        (("a",), [0, 0], "for 2 to 50 genres, got 1"),
+        (("a", "b", "c"), [0, 2], "and b has none"),
+        (tuple(map(str, range(51))), range(51), "for 2 to 50 genres, got 51"),
+    ],
+)
+def test_every_genre_needs_a_tag_and_tracks(genres: tuple[str, ...], labels: Any, reason: str) -> None:
+    data: Any = SimpleNamespace(train=SimpleNamespace(labels=np.array(labels)))
+    options = TrainOptions(model="reprogrammed", reprogramming="skip")
+    with pytest.raises(UsageError, match=f"^--model reprogrammed needs train tracks of every genre, {reason}$"):
+        prepare(options, data, genres, PRESETS["musicnn"])
 
 
 def test_networks_that_are_made_of_their_data_are_built_by_train_alone() -> None:

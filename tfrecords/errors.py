@@ -22,6 +22,11 @@ def quoted(value: object) -> str:
     return _REPR.repr(value)
 
 
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, or else what kind it is, on one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def printable(text: str) -> str:
     """A text from elsewhere, such as a file's name, on one line: control characters as Python writes them in a string."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), encodable(text))

@@ -13,7 +13,7 @@ from keras_model.networks.probe import probe
 from keras_model.networks.settings import network_settings
 from keras_model.networks.shallow import shallow
 from tfrecords.command_line.programs import program
-from tfrecords.errors import UsageError
+from tfrecords.errors import UsageError, first_line
 from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 _BUILDERS = {"shallow": shallow, "deep": deep, "bbnn": bbnn, "probe": probe}
@@ -70,5 +70,5 @@ def load_model(path: Path, convolution: str = "auto") -> Any:
     """
     try:
         return implement(keras.models.load_model(path, compile=False), convolution)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # Keras, zipfile and h5py have errors of every kind
+        raise UsageError(f"{path} is damaged: {first_line(error)}") from error

@@ -11,6 +11,7 @@ from keras_model.prediction.blocks import LogMelBlock, classify, log_mel_blocks
 from keras_model.prediction.files import AudioFile
 from keras_model.prediction.model import Predictor
 from keras_model.prediction.track import Prediction
+from tfrecords.audio import UnusableAudioError
 from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 
@@ -47,11 +48,14 @@ class Heard:
         """What of the song a chunk is, as a WAV file at the spec's sample rate; decoded anew.
 
         Raises:
+            UnusableAudioError: If it has changed, and no longer has the chunk.
             OSError: If the song is no longer there.
         """
         with self.song.opened() as file:
             blocks = log_mel_blocks(file, spec=self.spec, wanted=np.array([chunk]))
-            block = next(block for block in blocks if len(block.starts))
+            block = next((block for block in blocks if len(block.starts)), None)
+        if block is None:
+            raise UnusableAudioError("changed", "has changed since it was heard")
         first = block.starts[0] - block.first
         wav = io.BytesIO()
         samples = block.waveform[first : first + self.spec.chunk_samples]

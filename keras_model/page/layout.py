@@ -1,6 +1,7 @@
 """The page itself: where a song is dropped or recorded, and a column for each network that hears it."""
 
 import base64
+import html
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -118,20 +119,31 @@ def _hear(model: Model, path: str | None) -> tuple[Any, ...]:
     return state, answer, gr.Column(visible=True), *_chunk(*state, heard.surest, played=False)
 
 
-def _click(state: tuple[Heard, Picture], event: gr.SelectData) -> tuple[Any, ...]:
+# What is clicked on may be of the song before: the one that is heard meanwhile has come first.
+_NOTHING_TO_HEAR = (gr.skip(), gr.skip(), gr.skip())
+
+
+def _click(state: tuple[Heard, Picture] | None, event: gr.SelectData) -> tuple[Any, ...]:
+    if state is None:
+        return _NOTHING_TO_HEAR
     heard, picture = state
     return _chunk(heard, picture, heard.chunk_at(picture.seconds_at(event.index[0])), played=True)
 
 
-def _choose(state: tuple[Heard, Picture], number: int) -> tuple[Any, ...]:
-    return _chunk(*state, number - 1, played=True)
+def _choose(state: tuple[Heard, Picture] | None, number: int | None) -> tuple[Any, ...]:
+    if state is None or number is None:
+        return _NOTHING_TO_HEAR
+    return _chunk(*state, min(number, state[0].prediction.n_chunks) - 1, played=True)
 
 
 def _chunk(heard: Heard, picture: Picture, chunk: int, *, played: bool) -> tuple[Any, ...]:
     """The picture with the chunk marked, the chunk's number, counted from 1, and its sound."""
     begin, end = heard.stretch(chunk)
     n_chunks = heard.prediction.n_chunks
-    sound = base64.b64encode(heard.wav(chunk)).decode("ascii")
+    try:
+        sound = base64.b64encode(heard.wav(chunk)).decode("ascii")
+    except (UnusableAudioError, OSError) as error:
+        return gr.skip(), gr.skip(), f"<p>{html.escape(reason_of(error))}</p>"
     return (
         picture.marked(begin, end),
         gr.Slider(maximum=max(2, n_chunks), value=chunk + 1, visible=n_chunks > 1),

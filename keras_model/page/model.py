@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_model.prediction.model import Predictor
+from keras_model.run_folder import METRICS_FILE
+from tfrecords.errors import UsageError, quoted
 
 _SHOWN_GENRES = 3
 
@@ -43,5 +45,12 @@ def taken_for(confusion: Sequence[Sequence[int]], genres: Sequence[str]) -> dict
 
 
 def tested(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """`taken_for` of a run, by the maximum probability; of what `metrics.json` holds."""
-    return taken_for(metrics["final"]["maximum_confusion"], metrics["dataset"]["genres"])
+    """`taken_for` of a run, by the maximum probability; of what `metrics.json` holds.
+
+    Raises:
+        UsageError: If that is damaged, or of another version.
+    """
+    try:
+        return taken_for(metrics["final"]["maximum_confusion"], metrics["dataset"]["genres"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UsageError(f"{METRICS_FILE} is damaged, or of another version: {quoted(error)}") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import BinaryIO
 
 import numpy as np
@@ -14,6 +15,8 @@ from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # Told the seconds of a file that were heard so far, and those that it has by its header; 0 where that tells no length.
 Progress = Callable[[float, float], object]
+_ATTEMPTS = 3  # at a file that has another length each time, for it is being written
+_SOFTMAX_TOLERANCE = 1e-2  # of a sum, for networks that were converted to half precision
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +55,7 @@ def classify(
 
     Args:
         file: Open for reading, with a descriptor.
-        probabilities: The softmax of a block's chunks, (n_chunks, n_genres).
+        probabilities: The softmax of a block's chunks, (n_chunks, n_genres); what is none is refused.
         front_end: What the network was trained on.
         n_chunks: None for all.
         progress: Told after each block; None for nobody.
@@ -65,7 +68,7 @@ def classify(
     # elsewhere: then the file is read again.
     announced = (announced_samples(file, sample_rate=spec.sample_rate) or 0) if n_chunks or progress else 0
     n_samples = announced
-    while True:
+    for attempt in count(1):
         n_candidates = spec.n_candidate_chunks(n_samples)
         wanted = chosen_chunks(n_candidates, n_chunks) if n_chunks else None
         starts, rows = [], []
@@ -76,11 +79,14 @@ def classify(
                 rows.append(probabilities(block))
             if progress:
                 progress(n_samples / spec.sample_rate, announced / spec.sample_rate)
-        if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates:
+        if wanted is None or spec.n_candidate_chunks(n_samples) == n_candidates or attempt == _ATTEMPTS:
             break
+    if not rows:
+        raise UnusableAudioError("changes", "changes while it is read")
     chunk_probabilities = np.concatenate(rows)
-    if not np.isfinite(chunk_probabilities).all():
-        raise UnusableAudioError("no numbers", "the network gave no numbers")
+    sums = chunk_probabilities.sum(axis=1)
+    if not ((chunk_probabilities >= 0).all() and np.allclose(sums, 1.0, atol=_SOFTMAX_TOLERANCE)):  # so NaN is none, too
+        raise UnusableAudioError("no probabilities", "the network gave no probabilities")
     return Prediction(
         genres=front_end.genres,
         chunk_probabilities=chunk_probabilities,

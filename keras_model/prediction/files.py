@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,11 +124,11 @@ def timeline_paths(out: str, files: Sequence[AudioFile]) -> list[Path]:
 def _different(titles: Sequence[str]) -> Iterator[str]:
     """Names with a number where there are several alike, also for file systems that take capitals for small letters."""
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()  # by which the names alike have come
     for title in titles:
         name = candidate = Path(title).stem.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
-        number = 1
         while candidate.casefold() in taken:
-            number += 1
-            candidate = f"{name}-{number}"
+            numbers[name.casefold()] += 1
+            candidate = f"{name}-{1 + numbers[name.casefold()]}"
         taken.add(candidate.casefold())
         yield candidate

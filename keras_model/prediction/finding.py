@@ -1,7 +1,6 @@
 """Which model, and which files, a user means."""
 
 import glob
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 from keras_model import hub
 from keras_model.prediction.files import AudioFile, find_audio_files
 from keras_model.prediction.runtimes import RUNTIMES
-from keras_model.run_folder import METRICS_FILE
+from keras_model.run_folder import EXPORTED_FILE
 from tfrecords.audio.formats import AUDIO_SUFFIXES
 from tfrecords.command_line.programs import program
-from tfrecords.errors import UsageError, quoted
+from tfrecords.errors import UsageError
 
 _SAVED_MODEL = "saved_model.pb"
 
@@ -21,7 +20,7 @@ def find_model(path: Path) -> Path:
     """The model that a path means: a run's folder, an export folder, a folder of versions, a version, an ONNX or LiteRT file.
 
     An export folder holds a folder per model's name, which holds the versions; the newest one is taken. Where there is none, the
-    ONNX file in it is, or the LiteRT file. A run's `metrics.json` names the folder that it was exported to.
+    ONNX file in it is, or the LiteRT file. A run that exported to another folder has noted which version there is its own.
 
     Returns:
         The folder of a SavedModel, or a file.
@@ -31,7 +30,11 @@ def find_model(path: Path) -> Path:
     """
     if os.path.isfile(path / _SAVED_MODEL) or (_may_be_file(path) and os.path.isfile(path)):
         return path  # Path.is_file raises for a name that is too long
-    folders = (path / "export", path, *_export_option(path))
+    if (version := _exported(path)) is not None:
+        if not os.path.isfile(version / _SAVED_MODEL):
+            raise UsageError(f"{path} was exported to {version}, which is gone")
+        return version
+    folders = (path / "export", path)
     of_files = [{name: folder / name for name in glob.glob(f"*{end}", root_dir=folder)} for end in RUNTIMES for folder in folders]
     for models in (*map(_versions, folders), *of_files):
         if len(models) > 1:
@@ -92,12 +95,9 @@ def _may_be_file(path: Path) -> bool:
     return path.suffix.lower() in RUNTIMES
 
 
-def _export_option(run: Path) -> list[Path]:
-    """The folder that a run was exported to, by its metrics; none if it has no metrics or was not exported."""
+def _exported(run: Path) -> Path | None:
+    """The version that a run exported to a folder of the user's; None if it has not."""
     try:
-        folder = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))["options"]["export"]
-        return [Path(folder)] if folder else []
-    except OSError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{run / METRICS_FILE} is damaged: {quoted(error)}") from error
+        return Path((run / EXPORTED_FILE).read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from keras_model import hub
 from keras_model.prediction.model import Predictor
+from keras_model.prediction.runtimes import check_hearable
 from keras_model.quiet import spare_gpu_memory
 from keras_model.run_folder import FRONT_END_FILE, FrontEnd
 from tfrecords.command_line.extras import extras_named
-from tfrecords.errors import UsageError
+from tfrecords.errors import UsageError, first_line
 
 
 @extras_named()
@@ -35,10 +36,10 @@ def _from_hub(address: str) -> Predictor:
 
     try:
         front_end = FrontEnd.from_json((folder / FRONT_END_FILE).read_text(encoding="utf-8"))
+        check_hearable(front_end)
         model = load_model(folder)
     except Exception as error:  # Keras has errors of every kind for what a stranger wrote
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{address} holds no network that this project exported: {reason}") from error
+        raise UsageError(f"{address} holds no network that this project exported: {first_line(error)}") from error
     shapes = (None, *front_end.spec.shape, 1), (None, len(front_end.genres))
     if (model.input_shape, model.output_shape) != shapes:
         raise UsageError(f"{address} holds a network that does not fit its {FRONT_END_FILE}")

@@ -17,6 +17,7 @@ from keras_model.prediction.runtimes import Network, of_tensorflow, open_network
 from keras_model.prediction.track import Prediction
 from keras_model.run_folder import FrontEnd
 from tfrecords.audio import AudioSource, UnusableAudioError, as_file
+from tfrecords.errors import UsageError
 
 Outcome = Prediction | UnusableAudioError | OSError
 SHIPPED = (
@@ -55,8 +56,16 @@ class Predictor:
 
     @classmethod
     def of_network(cls, model: Any, front_end: FrontEnd) -> Self:
-        """A Keras model, from (n_chunks, n_mels, n_frames, 1) to the softmax of each chunk."""
+        """A Keras model, from (n_chunks, n_mels, n_frames, 1) to the softmax of each chunk.
+
+        Raises:
+            UsageError: If Keras computes with another backend than TensorFlow.
+        """
+        import keras
         import tensorflow as tf
+
+        if (backend := keras.backend.backend()) != "tensorflow":
+            raise UsageError(f"a network of Keras is asked on its TensorFlow backend, not on {backend}: unset KERAS_BACKEND")
 
         signature = [tf.TensorSpec((None, *front_end.spec.shape), tf.float32)]
         graph = tf.function(lambda log_mels: model(log_mels[..., tf.newaxis]), input_signature=signature)
@@ -129,6 +138,8 @@ class Predictor:
             except (UnusableAudioError, OSError) as error:
                 return error
 
+        if not files:
+            return
         # Its threads are daemons: one that waits for standard input does not keep the program from ending.
         with ThreadPool(min(len(files), _MOST_THREADS, os.cpu_count() or 1)) as threads:
             yield from threads.imap(outcome, files)

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.run_folder import FRONT_END_FILE, FrontEnd
-from tfrecords.errors import UsageError
+from tfrecords.errors import UsageError, first_line
+from tfrecords.front_end.mel_filter_bank import mel_filter_bank
 
 INPUT, OUTPUT = "log_mel", "probabilities"
 FRONT_END_PROPERTY = "front_end"  # of an ONNX file's metadata
+
+_LONGEST_FRAME = 1 << 16  # samples
 
 # Log-mels (n_chunks, n_mels, n_frames) float32 to the softmax of each, (n_chunks, n_genres) float32; from any thread.
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -31,18 +34,30 @@ def open_network(path: Path) -> tuple[Network, FrontEnd]:
     try:
         if path.is_dir():
             front_end = FrontEnd.from_json((path / "assets" / FRONT_END_FILE).read_text(encoding="utf-8"))
+            check_hearable(front_end)
             return saved_network(load_saved_model(path)), front_end
         network, description = RUNTIMES[path.suffix.lower()](path.read_bytes())
         front_end = FrontEnd.from_json(description)
+        check_hearable(front_end)
         found, expected = network(np.zeros((1, *front_end.spec.shape), np.float32)).shape, (1, len(front_end.genres))
         if found != expected:
             raise ValueError(f"of one log-mel it makes the shape {found}, expected {expected}")
     except ModuleNotFoundError:
         raise
     except Exception as error:  # runtimes raise errors of every kind
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UsageError(f"{path} is no whole model that train.py exported: {reason}") from error
+        raise UsageError(f"{path} is no whole model that train.py exported: {first_line(error)}") from error
     return network, front_end
+
+
+def check_hearable(front_end: FrontEnd) -> None:
+    """Refuses a front end of a stranger's that cannot be computed, or that would take all memory.
+
+    Raises:
+        ValueError: If its bands are empty, or its frames longer than any that sound is looked at in.
+    """
+    if front_end.spec.n_fft > _LONGEST_FRAME:
+        raise ValueError(f"its frames have {front_end.spec.n_fft} samples, more than {_LONGEST_FRAME}")
+    mel_filter_bank(front_end.spec)
 
 
 def of_tensorflow(function: Callable[[Any], Any]) -> Network:

@@ -27,6 +27,7 @@ _MOST_COLUMNS = 480
 _COLOURS = "Blues"
 _INK = "#22262b"
 _FAINT = "#777d88"
+_LONGEST_NAME = 24  # letters of a genre that are shown
 _DECIDED = "#c8553d"
 # Texts of an SVG stay texts, in the fonts of whoever shows it; names of its parts are the same each time.
 _STYLE = {"axes.grid": False, "svg.fonttype": "none", "svg.hashsalt": "timeline"}
@@ -124,7 +125,8 @@ def _time_and_genres(axes: Axes, edges: NDArray[np.float64], genres: list[str]) 
     axes.xaxis.set_major_formatter(lambda seconds, _: _clock(seconds))
     axes.set_xlabel("time", fontsize=9, color=_FAINT)
     axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
-    axes.set_yticks(range(len(genres)), genres, fontsize=10, color=_INK)
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in genres]
+    axes.set_yticks(range(len(genres)), shown, fontsize=10, color=_INK)
     axes.set_ylim(len(genres) - 0.5, -0.5)
     axes.get_yticklabels()[0].set(color=_DECIDED, fontweight="bold")
     for edge in range(1, len(genres)):

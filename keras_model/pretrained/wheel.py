@@ -28,8 +28,15 @@ _PARTS = (".index", ".data-00000-of-00001")  # of a checkpoint
 
 
 def wheel_path() -> Path:
-    """Where the wheel is kept, whether or not it is there."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / PACKAGE / _WHEEL
+    """Where the wheel is kept, whether or not it is there.
+
+    Raises:
+        UsageError: If this user has no folder for it.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / PACKAGE / _WHEEL
+    except RuntimeError as error:
+        raise UsageError("this user has no home: name a folder for what is fetched in XDG_CACHE_HOME") from error
 
 
 def read_wheel() -> bytes:

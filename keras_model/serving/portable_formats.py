@@ -26,7 +26,7 @@ from keras_model.quiet import native_stderr_kept_back
 from keras_model.run_folder import FRONT_END_FILE, ExportError, FrontEnd
 from keras_model.serving.export_check import check_signals
 from tfrecords.command_line.extras import installation
-from tfrecords.errors import UsageError
+from tfrecords.errors import UsageError, first_line
 from tfrecords.front_end.log_mel import log_mel
 from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
@@ -55,26 +55,38 @@ def export_portable(model: keras.Model, front_end: FrontEnd, form: str, *, folde
         UsageError: If the file exists, or a package that the format needs is not installed.
         ExportError: If the format's runtime does not compute with the file what Keras computes, or it cannot be written.
     """
-    suffix, packages, convert, opened = FORMATS[form]
-    path = folder / f"{name}{suffix}"
-    if os.path.lexists(path):
-        raise UsageError(f"{path} exists; choose another name")
+    path = check_possible(form, folder=folder, name=name)
     try:
         with _quietly():
-            for package in packages:
-                _import(package, path)
-            data = convert(model, front_end)
-            network, _ = opened(data)
+            data = FORMATS[form].convert(model, front_end)
+            network, _ = FORMATS[form].opened(data)
             _check(network, model, front_end.spec, path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
-    except (UsageError, ExportError):
+    except ExportError:
         raise
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}") from error
     except Exception as error:  # converters and runtimes raise errors of every kind
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ExportError(f"{path.name} cannot be made of this network: {reason}") from error
+        raise ExportError(f"{path.name} cannot be made of this network: {first_line(error)}") from error
+    return path
+
+
+def check_possible(form: str, *, folder: Path, name: str) -> Path:
+    """Refuses a file that is there, or that cannot be made here; before a network is loaded for it.
+
+    Returns:
+        The path that it is to have.
+
+    Raises:
+        UsageError: If the file exists, or a package that the format needs is not installed.
+    """
+    path = folder / f"{name}{FORMATS[form].suffix}"
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists; choose another name")
+    with _quietly():
+        for package in FORMATS[form].packages:
+            _import(package, path)
     return path
 
 

@@ -17,6 +17,7 @@ from keras_model.networks.reprogrammed import TagMapping, reprogrammed
 from keras_model.options import TrainOptions
 from keras_model.pretrained.musicnn import LOGITS, TAGS
 from keras_model.training.fit import build_model, fit
+from tfrecords.errors import UsageError
 from tfrecords.front_end.log_mel_spec import LogMelSpec
 
 # The training, of seconds, of what a fine-tuned network begins as; it has no validation split.
@@ -70,6 +71,10 @@ def _itself(trained: keras.Model) -> keras.Model:
 
 def _reprogrammed(options: TrainOptions, data: TrainAndTest, genres: tuple[str, ...]) -> Callable[..., keras.Model]:
     """Chooses the mapping of the tags by the train split; tells it, and what it gives with nothing trained."""
+    lacking = [name for genre, name in enumerate(genres) if genre not in data.train.labels]
+    if lacking or not 2 <= len(genres) <= len(TAGS["MSD_musicnn"]):
+        reason = f"and {lacking[0]} has none" if lacking else f"for 2 to {len(TAGS['MSD_musicnn'])} genres, got {len(genres)}"
+        raise UsageError(f"--model reprogrammed needs train tracks of every genre, {reason}")
     inputs, x = tagger_input(data.train.shape)
     logits = outputs_of(data.train, keras.Model(inputs, tagger_up_to(LOGITS)(x)))
     mapping = TagMapping.of(logits, labels=data.train.labels, track_ids=data.train.track_ids, n_genres=len(genres))
