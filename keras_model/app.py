@@ -62,13 +62,12 @@ def _serve(options: argparse.Namespace) -> int:
 
         # Gradio asks its own server whether it is there, which a proxy would know nothing of.
         os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy", os.environ.get("NO_PROXY")), HOST)))
-        for run in options.runs:
-            find_model(Path(run))  # refuses before TensorFlow takes its seconds
-        if not options.runs:
+        found = [(run, find_model(Path(run))) for run in options.runs]  # refuses before TensorFlow takes its seconds
+        if not found:
             read_wheel()
         spare_gpu_memory()
         load_tensorflow(verbose=options.verbose)
-        page = build_page([_model(run) for run in options.runs or [None]])
+        page = build_page([_model(*one) for one in found] or [_shipped()])
         with native_stderr_dropped():
             address = serve(page, port=options.port, opened=not options.no_browser)
             print(f"{address} (Ctrl-C ends it)", flush=True)
@@ -81,13 +80,18 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _model(run: str | None) -> "Model":
+def _shipped() -> "Model":
+    from keras_model.page.model import Model
+
+    return Model(title="the network that ships", predictor=load())
+
+
+def _model(run: str, found: Path) -> "Model":
+    """The network that was found for what the user named; beside it what its test says, if that is a run."""
     from keras_model.page.model import Model, tested
 
-    if run is None:
-        return Model(title="the network that ships", predictor=load(None))
     has_metrics = os.path.exists(Path(run) / METRICS_FILE)
-    return Model(title=run, predictor=load(run), tested=tested(read_metrics(Path(run))) if has_metrics else None)
+    return Model(title=run, predictor=load(found), tested=tested(read_metrics(Path(run))) if has_metrics else None)
 
 
 if __name__ == "__main__":
