@@ -11,7 +11,7 @@ from typing import Any, Self
 from keras_model.options import TrainOptions
 from tfrecords.dataset.corpus import CorpusInfo
 from tfrecords.dataset.manifest import Manifest
-from tfrecords.errors import FailedError, UsageError, printable, quoted
+from tfrecords.errors import FailedError, UsageError, quoted
 from tfrecords.front_end.log_mel_spec import LogMelSpec
 from tfrecords.whole_file import write_whole
 
@@ -161,7 +161,7 @@ class FrontEnd:
         try:
             values = json.loads(text)
             genres = values["genres"]
-            if not isinstance(genres, list) or not genres or any(printable(name) != name for name in genres):
+            if not isinstance(genres, list) or not genres or not all(isinstance(name, str) for name in genres):
                 raise ValueError(f"{FRONT_END_FILE} is damaged: its genres are {quoted(genres)}")
             return cls(
                 spec=LogMelSpec.from_dict(values["spec"]),

@@ -1,6 +1,7 @@
 """The command that classifies files: what it prints, in which order, and how it ends."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -132,10 +133,22 @@ def test_ctrl_c_ends_in_one_line(
     monkeypatch.setattr(Predictor, "probabilities", lambda predictor, log_mels: signal.raise_signal(signal.SIGINT))
     assert predict.main([str(run), str(song)]) == 130
     assert capsys.readouterr() == ("", "predict: interrupted\n")
+
+
+def test_ctrl_c_costs_no_row_of_a_table(
+    run: Path, song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of files that failed wait for the first that did not, by which the table has its columns."""
+
+    def outcomes(*_: object) -> Iterator[OSError]:
+        yield FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict, "_outcomes", outcomes)
     assert predict.main([str(run), "none.wav", str(song), "--csv"]) == 130
-    rows = capsys.readouterr().out.splitlines()
-    assert len(rows) == 2  # the header, and the file that was told of before
-    assert rows[1].startswith("none.wav,")
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.startswith("none.wav,")
+    assert row.endswith(",No such file or directory")
 
 
 def test_a_closed_pipe_ends_quietly(

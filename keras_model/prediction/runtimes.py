@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_model.run_folder import FRONT_END_FILE, FrontEnd
-from tfrecords.errors import UsageError, first_line
+from tfrecords.errors import UsageError, first_line, quoted
 from tfrecords.front_end.mel_filter_bank import mel_filter_bank
 
 INPUT, OUTPUT = "log_mel", "probabilities"
@@ -50,11 +51,15 @@ def open_network(path: Path) -> tuple[Network, FrontEnd]:
 
 
 def check_hearable(front_end: FrontEnd) -> None:
-    """Refuses a front end of a stranger's that cannot be computed, or that would take all memory.
+    """Refuses a front end of a stranger's that cannot be computed, would take all memory, or would command the terminal.
 
     Raises:
-        ValueError: If its bands are empty, or its frames longer than any that sound is looked at in.
+        ValueError: If its bands are empty, its frames longer than any that sound is looked at in, or a genre has control
+            characters, which no dataset of this project has.
     """
+    for name in front_end.genres:
+        if {unicodedata.category(character) for character in name} & {"Cc", "Cs"}:
+            raise ValueError(f"a genre has control characters: {quoted(name)}")
     if front_end.spec.n_fft > _LONGEST_FRAME:
         raise ValueError(f"its frames have {front_end.spec.n_fft} samples, more than {_LONGEST_FRAME}")
     mel_filter_bank(front_end.spec)
