@@ -70,6 +70,8 @@ def export_model(
         UsageError: If the name cannot be one of TF Serving's.
         ExportError: If the folder cannot be written, or the reloaded model differs from pipeline or network.
     """
+    import tensorflow as tf
+
     check_name(name)
     versions = folder / name
     try:
@@ -83,17 +85,10 @@ def export_model(
             saved.rename(version)  # last and at once: TF Serving polls the folder for versions
         with _locked(folder):
             write_serving_files(folder)
-    except (OSError, _tensorflow_error()) as error:
+    except (OSError, tf.errors.OpError) as error:  # TensorFlow has one of its own for a full disk
         reason = getattr(error, "strerror", None) or first_line(error)
         raise ExportError(f"the export folder {versions} cannot be written: {reason}") from error
     return version
-
-
-def _tensorflow_error() -> type[Exception]:
-    """What TensorFlow raises of a full disk."""
-    import tensorflow as tf
-
-    return tf.errors.OpError
 
 
 def check_name(name: str) -> None:
@@ -229,7 +224,6 @@ def _export(options: argparse.Namespace) -> int:
 
         for form in portable:  # before the SavedModel is published
             check_possible(form, folder=options.to, name=options.name)
-
     card = card or CARD.read_text(encoding="utf-8")
     if isinstance(options.to, Path):
         for form, path in _write_all(options, folder=options.to, card=card):
@@ -250,6 +244,8 @@ def _card(run: Path, front_end: FrontEnd) -> str:
     metrics = read_metrics(run)
     try:
         return model_card(metrics, front_end)
+    except ModuleNotFoundError:  # an extra that is not installed
+        raise
     except Exception as error:  # what is missing of the metrics, each in its own way
         raise UsageError(f"{run / METRICS_FILE} is damaged, or of another version: {first_line(error)}") from error
 

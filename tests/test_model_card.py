@@ -1,12 +1,16 @@
 """An export's README.md: a card that the Hub's client reads, and what it says of a run."""
 
 import dataclasses
+import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
 
+from keras_model import export
 from keras_model.reports.model_card import model_card
 from keras_model.run_folder import FrontEnd
 from tests.run_metrics import by_number, metrics_of
@@ -87,3 +91,20 @@ def test_every_version_that_a_run_exports_has_its_card(run: Path, metrics: Any) 
     card: Any = ModelCard.load(version_of(run) / "README.md")
     assert card.data.eval_results[1].metric_value == round(metrics["final"]["maximum"], 4)
     assert "3 genres by a network, shallow with batch norm, recipe paper" in card.text
+
+
+def test_an_export_tells_damaged_metrics_from_a_missing_extra(
+    run: Path, tmp_path: Path, metrics: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("export", "backup"))
+    command = [str(damaged), "--to", str(tmp_path / "served")]
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "tfrecords.display.pages", raising=False)
+        patch.setitem(sys.modules, "jinja2", None)
+        assert export.main(command) == 2
+    assert capsys.readouterr().err == "export: this needs jinja2, which the extra 'train' brings: pip install '.[train]'\n"
+    (damaged / "metrics.json").write_text(json.dumps(metrics | {"final": {}}))
+    assert export.main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"export: {damaged / 'metrics.json'} is damaged, or of another version: ")
+    assert not (tmp_path / "served").exists()

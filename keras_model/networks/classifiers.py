@@ -70,5 +70,7 @@ def load_model(path: Path, convolution: str = "auto") -> Any:
     """
     try:
         return implement(keras.models.load_model(path, compile=False), convolution)
+    except MemoryError:
+        raise
     except Exception as error:  # Keras, zipfile and h5py have errors of every kind
         raise UsageError(f"{path} is damaged: {first_line(error)}") from error
