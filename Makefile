@@ -80,10 +80,10 @@ bench-robustness: $(READY)  ## Measure which decisions of TRAINED=RUNS change wh
 bench-demo: $(READY)  ## Measure how hard the demo corpus is, over five seeds (half an hour)
 	$(RUN) -m benchmarks.demo_difficulty
 
-LOCK := uv pip compile setup.py --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+LOCK := $(VENV)/bin/uv pip compile setup.py --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command "make lock" --quiet
 
-lock:  ## Pin requirements.lock anew from setup.py, and what the workers' image has of it (needs uv)
+lock: $(READY)  ## Pin requirements.lock anew from setup.py, and what the workers' image has of it
 	$(LOCK) --extra train --extra formats --extra dev --universal --upgrade --output-file requirements.lock
 	$(LOCK) --extra gcp --extra aws --extra audio --python-platform linux --constraint requirements.lock --upgrade \
 	  --output-file requirements-workers.lock

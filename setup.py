@@ -91,6 +91,6 @@ setup(
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "aws": ["apache-beam[aws]>=2.77,<2.78"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "setuptools>=80,<90"],
+        "dev": [*TEST, "ruff>=0.14,<1", "mypy>=1.18,<3", "setuptools>=80,<90", "uv>=0.9,<1"],
     },
 )
