@@ -53,13 +53,11 @@ fi
 pip_install() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
-uv_install() {
-    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode "$@"
-}
 echo "Installing what requirements.lock pins (a minute or two the first time)"
 # uv takes half of pip's time. It comes by its hashes too: its lines of the lock file, each of which but the last ends in "\".
 sed -n '/^uv==/,/[^\\]$/p' requirements.lock > "$venv/uv.lock"
-if ! { pip_install --require-hashes -r "$venv/uv.lock" && uv_install --require-hashes -r requirements.lock; }; then
+if ! { pip_install --require-hashes -r "$venv/uv.lock" &&
+    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode --require-hashes -r requirements.lock; }; then
     # As where pip's own configuration alone names the index.
     echo "make: uv could not (above says why); pip installs instead, which takes a few minutes" >&2
     pip_install --require-hashes -r requirements.lock
